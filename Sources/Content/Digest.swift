@@ -1,0 +1,90 @@
+/// A SHA-256 value (FIPS 180-4): 32 bytes, and the only digest anything is verified with.
+package struct SHA256Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
+  package static let byteCount = 32
+  /// All zero: the padding leaf of BEP 52, and the root of an empty file.
+  package static let zero = SHA256Digest(words: (0, 0, 0, 0))
+
+  private let a, b, c, d: UInt64
+
+  private init(words: (UInt64, UInt64, UInt64, UInt64)) {
+    (a, b, c, d) = words
+  }
+
+  /// Reads the 32 bytes of `bytes` that start at `offset`; the caller has checked that they exist.
+  package init(_ bytes: Span<UInt8>, at offset: Int = 0) {
+    self.init(
+      words: (
+        bigEndianWord(bytes, at: offset), bigEndianWord(bytes, at: offset + 8),
+        bigEndianWord(bytes, at: offset + 16), bigEndianWord(bytes, at: offset + 24)
+      ))
+  }
+
+  /// Nil unless `bytes` holds exactly 32.
+  package init?(bytes: [UInt8]) {
+    guard bytes.count == Self.byteCount else { return nil }
+    self.init(bytes.span)
+  }
+
+  package init?(hex: some StringProtocol) {
+    guard let bytes = Hexadecimal.decode(hex) else { return nil }
+    self.init(bytes: bytes)
+  }
+
+  package var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    append(to: &bytes)
+    return bytes
+  }
+
+  package func append(to bytes: inout [UInt8]) {
+    for word in [a, b, c, d] { appendBigEndian(word, to: &bytes) }
+  }
+
+  package var hex: String { Hexadecimal.encode(bytes) }
+  package var description: String { hex }
+
+  package static func < (left: Self, right: Self) -> Bool {
+    (left.a, left.b, left.c, left.d) < (right.a, right.b, right.c, right.d)
+  }
+}
+
+/// An MD5 value (RFC 1321): 16 bytes, shown to people and old tools, never verified with.
+package struct MD5Digest: Hashable, Sendable, CustomStringConvertible {
+  package static let byteCount = 16
+
+  private let a, b: UInt64
+
+  /// Nil unless `bytes` holds exactly 16.
+  package init?(bytes: [UInt8]) {
+    guard bytes.count == Self.byteCount else { return nil }
+    a = bigEndianWord(bytes.span, at: 0)
+    b = bigEndianWord(bytes.span, at: 8)
+  }
+
+  package init?(hex: some StringProtocol) {
+    guard let bytes = Hexadecimal.decode(hex) else { return nil }
+    self.init(bytes: bytes)
+  }
+
+  package var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    appendBigEndian(a, to: &bytes)
+    appendBigEndian(b, to: &bytes)
+    return bytes
+  }
+
+  package var hex: String { Hexadecimal.encode(bytes) }
+  package var description: String { hex }
+}
+
+func bigEndianWord(_ bytes: Span<UInt8>, at offset: Int) -> UInt64 {
+  var word: UInt64 = 0
+  for index in 0..<8 { word = word << 8 | UInt64(bytes[offset + index]) }
+  return word
+}
+
+func appendBigEndian(_ word: UInt64, to bytes: inout [UInt8]) {
+  for shift in stride(from: 56, through: 0, by: -8) {
+    bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+  }
+}

@@ -1,0 +1,37 @@
+/// A reading of a monotonic clock, or of a simulator's: the pure rooms are told the time, they
+/// never ask for it.
+package struct Instant: Hashable, Sendable, Comparable {
+  package static let zero = Instant(nanoseconds: 0)
+
+  package let nanoseconds: Int64
+
+  package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+  package static func + (instant: Instant, duration: Duration) -> Instant {
+    Instant(nanoseconds: instant.nanoseconds &+ duration.nanoseconds)
+  }
+
+  package static func - (instant: Instant, duration: Duration) -> Instant {
+    Instant(nanoseconds: instant.nanoseconds &- duration.nanoseconds)
+  }
+
+  package static func - (later: Instant, earlier: Instant) -> Duration {
+    .nanoseconds(later.nanoseconds &- earlier.nanoseconds)
+  }
+
+  package static func < (left: Instant, right: Instant) -> Bool {
+    left.nanoseconds < right.nanoseconds
+  }
+}
+
+extension Duration {
+  /// Whole nanoseconds; durations beyond 292 years are cut to the nearest representable.
+  package var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+    return overflow || carry ? (seconds < 0 ? .min : .max) : sum
+  }
+
+  package var seconds: Double { Double(nanoseconds) / 1e9 }
+}
