@@ -1,0 +1,269 @@
+package import Content
+import DequeModule
+import Posix
+package import Reactor
+package import Transport
+package import Wire
+
+/// One client's conversation with a server: writes requests, several ahead when asked to, and
+/// hands the responses to their receivers in order.
+///
+/// Lives on its loop, keeps itself alive until its stream has closed, and never reconnects: whoever
+/// wants another connection makes one.
+package final class ClientConnection: StreamHandler {
+  /// Without a byte for this long while connecting, the server counts as unreachable.
+  package static let connectTimeout = Duration.seconds(5)
+
+  package let endpoint: Endpoint
+  package private(set) var isOpen = true
+
+  private struct Request {
+    let receiver: any ResponseReceiver
+    let method: Wire.Method
+    let silenceMax: Duration
+  }
+
+  private let loop: EventLoop
+  private let host: [UInt8]
+  private let stream: Stream
+  private var machine = StateMachine()
+  private var requests = Deque<Request>()
+  private var scanner = HeadScanner(.response)
+  private var chunks = ChunkedDecoder()
+  private var remainder: [UInt8] = []
+  private var timer: Timer?
+  private var failure: RequestFailure?
+  private var selfUntilClosed: ClientConnection?
+  private var scratch: [UInt8] = []
+
+  /// - Parameter host: the value of `Host`, as the URL names the server.
+  package init(_ loop: EventLoop, to endpoint: Endpoint, host: String, tls: TLSClient? = nil) {
+    self.loop = loop
+    self.endpoint = endpoint
+    self.host = Array(host.utf8)
+    stream = Stream.connect(loop, to: endpoint, tls: tls)
+    stream.handler = self
+    selfUntilClosed = self
+    timer = Timer(loop) { [unowned self] in self.fail(.timedOut) }
+    timer?.schedule(after: Self.connectTimeout)
+  }
+
+  /// Requests sent and not answered to the end.
+  package var outstandingCount: Int { requests.count }
+
+  /// Another request may be sent on it.
+  package var isUsable: Bool { isOpen && machine.keepsAlive }
+
+  /// Sends a request behind those already waiting.
+  /// - Parameters:
+  ///   - target: in origin-form: a path, perhaps with a query.
+  ///   - silenceMax: how long the server may send nothing while this request waits at the front.
+  ///   - receiver: kept until its response ended or failed.
+  package func send(
+    _ method: Wire.Method, _ target: String, body: [UInt8]? = nil, silenceMax: Duration,
+    receiver: any ResponseReceiver, fields: (inout HeadWriter) -> Void = { _ in }
+  ) {
+    guard isUsable else {
+      return loop.atEndOfTurn { receiver.responseFailed(.connection("connection closed"), on: self) }
+    }
+    scratch.removeAll(keepingCapacity: true)
+    var head = HeadWriter(appendingTo: scratch)
+    scratch = []
+    head.start(method, target: target)
+    head.append(.host, host)
+    head.append(.userAgent, Self.agent)
+    if let body { head.append(.contentLength, body.count) }
+    fields(&head)
+    head.end()
+    scratch = head.bytes
+    scratch.withUnsafeBytes { stream.send($0) }
+    if let body { stream.send(body) }
+    requests.append(Request(receiver: receiver, method: method, silenceMax: silenceMax))
+    if requests.count == 1 { watchSilence() }
+  }
+
+  /// Ends the connection; what was asked and not answered fails as `cancelled`.
+  package func close() { fail(.cancelled) }
+
+  package func pauseReading() {
+    timer?.cancel()
+    stream.pauseReading()
+  }
+
+  package func resumeReading() {
+    watchSilence()
+    stream.resumeReading()
+  }
+
+  private static let agent = Array("spate".utf8)
+
+  private func fail(_ reason: RequestFailure) {
+    guard isOpen else { return }
+    failure = failure ?? reason
+    stream.close()
+  }
+
+  private func watchSilence() {
+    if let first = requests.first {
+      if machine.state != .connecting { timer?.schedule(after: first.silenceMax) }
+    } else {
+      timer?.cancel()
+    }
+  }
+
+  // MARK: Stream events
+
+  package func streamDidConnect(_ stream: Stream) {
+    machine.connected()
+    timer?.cancel()
+    watchSilence()
+  }
+
+  package func streamDidDrain(_ stream: Stream) {}
+
+  package func streamIsReadable(_ stream: Stream) {
+    guard isOpen else { return }
+    watchSilence()
+    if case .receivingLength(let remaining) = machine.state, let request = requests.first,
+      let offered = request.receiver.responseBuffer()
+    {
+      let target = UnsafeMutableRawBufferPointer(
+        rebasing: offered[..<min(offered.count, remaining)])
+      let outcome = stream.read(into: target)
+      guard case .bytes(let count) = outcome else { return receivedNothing(outcome) }
+      receivedBody(UnsafeRawBufferPointer(rebasing: target[..<count]))
+    } else {
+      let kept = remainder.count
+      remainder.withUnsafeBytes { loop.readBuffer.copyMemory(from: $0) }
+      let outcome = stream.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: loop.readBuffer[kept...]))
+      guard case .bytes(let count) = outcome else { return receivedNothing(outcome) }
+      remainder = []
+      consume(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<(kept + count)]))
+    }
+  }
+
+  package func streamDidClose(_ stream: Stream, _ reason: CloseReason) {
+    guard isOpen else { return }
+    isOpen = false
+    timer?.cancel()
+    machine.closed()
+    let why = failure ?? .connection("\(endpoint): \(reason)")
+    while let request = requests.popFirst() { request.receiver.responseFailed(why, on: self) }
+    loop.bury(self)
+    selfUntilClosed = nil
+  }
+
+  // MARK: Input
+
+  private func receivedNothing(_ outcome: ReadOutcome) {
+    switch outcome {
+    case .bytes, .wouldBlock: break
+    case .end:
+      if machine.endedInput() == .endResponse { endResponse() }
+      fail(.connection("\(endpoint): the server closed the connection"))
+    case .failed(let error):
+      fail(.connection("\(endpoint): \(error)"))
+    }
+  }
+
+  private func consume(_ bytes: UnsafeRawBufferPointer) {
+    var offset = 0
+    while offset < bytes.count, isOpen {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+      do throws(WireError) {
+        guard let used = try consumeSome(rest) else {
+          remainder = Array(rest)
+          return
+        }
+        offset += used
+      } catch {
+        return fail(.malformed(error.reason))
+      }
+    }
+  }
+
+  /// How many bytes were used, nil when more are needed to go on.
+  private func consumeSome(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Int? {
+    switch machine.state {
+    case .awaitingHead:
+      return try consumeHead(bytes)
+    case .receivingLength:
+      let count = machine.bodyShare(of: bytes.count)
+      deliver(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+      return count
+    case .receivingChunks:
+      let step = try chunks.decode(bytes.bindMemory(to: UInt8.self).span)
+      if !step.body.isEmpty {
+        requests.first?.receiver.responseReceived(
+          UnsafeRawBufferPointer(rebasing: bytes[step.body]), on: self)
+      }
+      if step.isEnd {
+        machine.receivedLastChunk()
+        endResponse()
+      } else if step.consumedByteCount == 0 {
+        return nil
+      }
+      return step.consumedByteCount
+    case .receivingUntilClose:
+      requests.first?.receiver.responseReceived(bytes, on: self)
+      return bytes.count
+    case .connecting, .closed:
+      return bytes.count
+    }
+  }
+
+  private func consumeHead(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Int? {
+    guard let request = requests.first else {
+      throw WireError(.badGateway, "bytes nobody asked for")
+    }
+    let span = bytes.bindMemory(to: UInt8.self).span
+    guard let count = try scanner.scan(span) else { return nil }
+    scanner.reset()
+    let headBytes = span.extracting(0..<count)
+    let head = try ResponseHead(headBytes)
+    let framing = try head.framing(forMethod: request.method)
+    switch machine.receivedHead(head, framing: framing) {
+    case .ignore: break
+    case .receiveBody:
+      chunks = ChunkedDecoder()
+      request.receiver.responseBegan(head, bytes: headBytes, on: self)
+    case .endResponse:
+      request.receiver.responseBegan(head, bytes: headBytes, on: self)
+      endResponse()
+    }
+    return count
+  }
+
+  /// Body bytes that arrived in the loop's buffer: into the receiver's own when it offers one.
+  private func deliver(_ bytes: UnsafeRawBufferPointer) {
+    var offset = 0
+    while offset < bytes.count, isOpen, let request = requests.first {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+      if let offered = request.receiver.responseBuffer() {
+        let count = min(offered.count, rest.count)
+        offered.copyMemory(from: UnsafeRawBufferPointer(rebasing: rest[..<count]))
+        receivedBody(UnsafeRawBufferPointer(rebasing: offered[..<count]))
+        offset += count
+      } else {
+        receivedBody(rest)
+        offset = bytes.count
+      }
+    }
+  }
+
+  private func receivedBody(_ bytes: UnsafeRawBufferPointer) {
+    let isComplete = machine.receivedBody(bytes.count)
+    requests.first?.receiver.responseReceived(bytes, on: self)
+    if isComplete, isOpen { endResponse() }
+  }
+
+  private func endResponse() {
+    guard isOpen, let request = requests.popFirst() else { return }
+    watchSilence()
+    request.receiver.responseEnded(on: self)
+    if !machine.keepsAlive, isOpen {
+      fail(.connection("\(endpoint): the server closes the connection"))
+    }
+  }
+}

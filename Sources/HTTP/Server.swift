@@ -1,0 +1,131 @@
+package import Content
+package import Posix
+package import Reactor
+package import Transport
+package import Wire
+
+/// Decides what the requests of one server are answered with. Called on the server's loop.
+package protocol RequestHandler: AnyObject {
+  /// The most bytes of body this request may have; 0 when it may have none.
+  func bodyByteCountMax(of head: RequestHead, bytes: Span<UInt8>) -> Int
+
+  /// Answers now or later with one response on `connection`. `bytes` are those of the head and
+  /// valid during the call; `body` is complete.
+  func handle(
+    _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection)
+}
+
+/// One loop's HTTP service: its listeners, its connections, its limits.
+package final class Server {
+  package let loop: EventLoop
+  package let limits: ServerLimits
+  package let statistics: ServerStatistics
+  package private(set) var isDraining = false
+
+  private unowned let handler: any RequestHandler
+  private var listeners: [Listener] = []
+  private var connections: [ObjectIdentifier: ServerConnection] = [:]
+  private var countByAddress: [IPAddress: Int] = [:]
+  private var drained: (() -> Void)?
+  /// Heads are built here and copied out, so that none is allocated.
+  var scratch: [UInt8] = []
+  private var dateSecond = 0
+  private(set) var dateText: [UInt8] = []
+
+  package init(
+    _ loop: EventLoop, handler: any RequestHandler, limits: ServerLimits = ServerLimits(),
+    statistics: ServerStatistics = ServerStatistics()
+  ) {
+    self.loop = loop
+    self.handler = handler
+    self.limits = limits
+    self.statistics = statistics
+    scratch.reserveCapacity(4_096)
+  }
+
+  package var connectionCount: Int { connections.count }
+
+  /// Starts to accept on `endpoint`; several loops may share one when `reusePort` is set.
+  /// - Returns: where it listens, with the port the system picked when it was 0.
+  @discardableResult
+  package func listen(
+    on endpoint: Endpoint, reusePort: Bool = false, tls: TLSServer? = nil
+  ) throws(SystemError) -> Endpoint {
+    let listener = try Listener(loop, endpoint: endpoint, reusePort: reusePort, tls: tls) {
+      [unowned self] stream in self.accepted(stream)
+    }
+    listeners.append(listener)
+    return listener.endpoint
+  }
+
+  /// Accepts no more, ends idle connections now and the others with their response.
+  package func drain(_ done: @escaping () -> Void) {
+    isDraining = true
+    for listener in listeners { listener.close() }
+    listeners = []
+    drained = done
+    for connection in Array(connections.values) { connection.drain() }
+    if connections.isEmpty { finishDraining() }
+  }
+
+  /// Ends every connection at once.
+  package func close() {
+    isDraining = true
+    for listener in listeners { listener.close() }
+    listeners = []
+    for connection in Array(connections.values) { connection.close() }
+  }
+
+  var isUnderPressure: Bool { connections.count > limits.connectionCountMax / 10 * 9 }
+
+  /// The value of `Date`, made anew once a second.
+  func refreshDate() {
+    let now = loop.wallSeconds
+    guard now != dateSecond || dateText.isEmpty else { return }
+    dateSecond = now
+    dateText = HTTPDate.format(now)
+  }
+
+  func handle(
+    _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection
+  ) {
+    statistics.requests.add()
+    handler.handle(head, bytes: bytes, body: body, on: connection)
+  }
+
+  func bodyByteCountMax(of head: RequestHead, bytes: Span<UInt8>) -> Int {
+    handler.bodyByteCountMax(of: head, bytes: bytes)
+  }
+
+  func removed(_ connection: ServerConnection) {
+    guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+    statistics.connections.add(-1)
+    let address = connection.remote.address
+    let count = countByAddress[address, default: 1]
+    countByAddress[address] = count > 1 ? count - 1 : nil
+    if connections.isEmpty, isDraining { finishDraining() }
+  }
+
+  private func finishDraining() {
+    let done = drained
+    drained = nil
+    done?()
+  }
+
+  private func accepted(_ stream: Stream) {
+    let address = stream.remote.address.unmapped
+    let connection = ServerConnection(stream, server: self)
+    connections[ObjectIdentifier(connection)] = connection
+    countByAddress[address, default: 0] += 1
+    statistics.connections.add(1)
+    let isOver =
+      connections.count > limits.connectionCountMax
+      || countByAddress[address, default: 0] > limits.connectionCountMaxPerAddress
+    if isOver {
+      statistics.refusals.add()
+      connection.refuseBusy()
+    } else {
+      connection.start()
+    }
+  }
+}

@@ -1,0 +1,150 @@
+package import Posix
+package import Transport
+package import Wire
+
+/// Writing responses. Each request gets exactly one: `respond`, or `startStreaming` followed by
+/// `endStreaming`. On a connection that has closed meanwhile they do nothing.
+extension ServerConnection {
+  /// Answers with a body that is known now.
+  /// - Parameters:
+  ///   - contentLength: what `Content-Length` says when it is not the body's own length, as for a
+  ///     resource that was asked for by HEAD.
+  ///   - observer: told when the body has left, or failed to.
+  ///   - fields: appends the fields that are the response's own.
+  package func respond(
+    _ status: Status, body: ResponseBody = .empty, contentLength: Int? = nil,
+    observer: (any ResponseObserver)? = nil, endsConnection: Bool = false,
+    fields: (inout HeadWriter) -> Void = { _ in }
+  ) {
+    guard isOpen else { return }
+    let isLast = endsConnection || server.isDraining
+    let length = contentLength ?? body.byteCount
+    writeHead(status, length: status.forbidsBody ? nil : length, isLast: isLast, fields)
+    let sendsBody = !machine.isHeadRequest && !status.forbidsBody
+    let byteCount = sendsBody ? body.byteCount : 0
+    if sendsBody { queue(body) }
+    if let observer {
+      self.observer = observer
+      observedByteCount = byteCount
+    }
+    let mustDrain =
+      observer != nil && byteCount > 0
+      || stream.queuedByteCount > server.limits.queuedByteCountMax
+    if observer != nil, byteCount == 0 { endObservation(isComplete: true) }
+    finishQueueing(endsConnection: isLast, mustDrain: mustDrain)
+  }
+
+  /// A short text for people, with a line break at its end.
+  package func respondText(
+    _ status: Status, _ text: String, endsConnection: Bool = false,
+    fields: (inout HeadWriter) -> Void = { _ in }
+  ) {
+    respond(status, body: .bytes(Array((text + "\n").utf8)), endsConnection: endsConnection) {
+      $0.append(.contentType, "text/plain; charset=utf-8")
+      fields(&$0)
+    }
+  }
+
+  /// Starts a response whose body comes bit by bit.
+  /// - Parameter length: of the whole body; nil when it is not known, and then the body is chunked,
+  ///   or for a client of HTTP/1.0 ends with the connection.
+  package func startStreaming(
+    _ status: Status, length: Int?, source: any BodySource,
+    fields: (inout HeadWriter) -> Void = { _ in }
+  ) {
+    guard isOpen else { return source.bodyClosed(on: self) }
+    usesChunks = length == nil && isVersion11
+    let isLast = server.isDraining || (length == nil && !isVersion11)
+    writeHead(status, length: length, isLast: isLast) { head in
+      if usesChunks { head.append(.transferEncoding, "chunked") }
+      fields(&head)
+    }
+    machine.startedStreaming(endsConnection: isLast)
+    self.source = source
+    watchProgress()
+  }
+
+  package func append(_ bytes: [UInt8]) {
+    guard isOpen, !bytes.isEmpty, !machine.isHeadRequest else { return }
+    if usesChunks {
+      let head = Array((String(bytes.count, radix: 16) + "\r\n").utf8)
+      stream.send(head + bytes + [0x0d, 0x0a])
+    } else {
+      stream.send(bytes)
+    }
+  }
+
+  /// Appends file bytes; only to a body whose length was given.
+  package func append(_ slice: FileSlice) {
+    guard isOpen, !machine.isHeadRequest else { return }
+    precondition(!usesChunks, "file bytes go into a body of known length")
+    stream.send(slice)
+  }
+
+  package func endStreaming() {
+    guard isOpen, machine.state == .streamingBody else { return }
+    if usesChunks { stream.send(Array("0\r\n\r\n".utf8)) }
+    let ended = source
+    source = nil
+    finishQueueing(endsConnection: false, mustDrain: stream.queuedByteCount > 0)
+    ended?.bodyClosed(on: self)
+  }
+
+  private func writeHead(
+    _ status: Status, length: Int?, isLast: Bool, _ fields: (inout HeadWriter) -> Void
+  ) {
+    server.refreshDate()
+    server.scratch.removeAll(keepingCapacity: true)
+    var head = HeadWriter(appendingTo: server.scratch)
+    server.scratch = []
+    head.start(status)
+    head.append(.date, server.dateText)
+    head.append(.server, Self.serverText)
+    if let length, !usesChunks || length > 0 { head.append(.contentLength, length) }
+    if isLast || !machine.keepsAlive || machine.inputEnded {
+      head.append(.connection, Self.closeText)
+    } else if !isVersion11 {
+      head.append(.connection, Self.keepAliveText)
+    }
+    fields(&head)
+    head.end()
+    server.scratch = head.bytes
+    server.scratch.withUnsafeBytes { stream.send($0) }
+  }
+
+  private static let serverText = Array("spate".utf8)
+  private static let closeText = Array("close".utf8)
+  private static let keepAliveText = Array("keep-alive".utf8)
+
+  private func queue(_ body: ResponseBody) {
+    switch body {
+    case .empty: break
+    case .bytes(let bytes): stream.send(bytes)
+    case .file(let slice): stream.send(slice)
+    case .parts(let parts):
+      for part in parts {
+        switch part {
+        case .bytes(let bytes): stream.send(bytes)
+        case .file(let slice): stream.send(slice)
+        }
+      }
+    }
+  }
+
+  private func finishQueueing(endsConnection: Bool, mustDrain: Bool) {
+    machine.queuedResponse(endsConnection: endsConnection, mustDrain: mustDrain)
+    usesChunks = false
+    switch machine.state {
+    case .awaitingHead:
+      continueInput()
+    case .awaitingDrain:
+      watchProgress()
+    case .closing:
+      watchProgress()
+      stream.resumeReading()
+      stream.shutdownAfterDrain()
+    case .awaitingBody, .awaitingResponse, .streamingBody, .closed:
+      preconditionFailure("a queued response leaves the machine waiting or closing")
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import Synchronization
+
+/// What a server counts, readable from any thread.
+package final class ServerStatistics: Sendable {
+  package final class Count: Sendable {
+    private let count = Atomic<Int>(0)
+
+    package var value: Int { count.load(ordering: .relaxed) }
+    func add(_ amount: Int = 1) { count.wrappingAdd(amount, ordering: .relaxed) }
+  }
+
+  package let requests = Count()
+  /// Open now.
+  package let connections = Count()
+  /// Requests that were not HTTP, or above a limit.
+  package let malformed = Count()
+  /// Connections refused because there were too many.
+  package let refusals = Count()
+  /// Connections ended because they moved too slowly.
+  package let timeouts = Count()
+
+  package init() {}
+}

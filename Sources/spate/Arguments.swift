@@ -1,0 +1,73 @@
+import ArgumentParser
+import Content
+import Logging
+import Operations
+import Posix
+import Wire
+
+/// `ADDR:PORT`, `[ADDR]:PORT`, `:PORT` or `PORT`; without an address, every interface of both
+/// versions.
+struct ListenArgument: ExpressibleByArgument {
+  let endpoint: Endpoint
+
+  static let anyAddress = IPAddress.v6(0, 0)
+
+  init?(argument: String) {
+    if let endpoint = Endpoint(argument) {
+      self.endpoint = endpoint
+    } else {
+      let digits = argument.hasPrefix(":") ? argument.dropFirst() : argument[...]
+      guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }),
+        let port = UInt16(digits)
+      else { return nil }
+      endpoint = Endpoint(address: Self.anyAddress, port: port)
+    }
+  }
+}
+
+struct SizeArgument: ExpressibleByArgument {
+  let byteCount: Int
+
+  init?(argument: String) {
+    guard let byteCount = Quantities.byteCount(argument), byteCount > 0 else { return nil }
+    self.byteCount = byteCount
+  }
+}
+
+struct RateArgument: ExpressibleByArgument {
+  let byteRate: Int
+
+  init?(argument: String) {
+    guard let byteRate = Quantities.byteRate(argument), byteRate > 0 else { return nil }
+    self.byteRate = byteRate
+  }
+}
+
+struct DurationArgument: ExpressibleByArgument {
+  let duration: Duration
+
+  init?(argument: String) {
+    guard let duration = Quantities.duration(argument) else { return nil }
+    self.duration = duration
+  }
+}
+
+/// Reads a URL and says what is wrong with it in the words of the one who reads URLs.
+func parseURL(_ text: String) throws -> HTTPURL {
+  do {
+    return try HTTPURL(text)
+  } catch {
+    throw ValidationError("\(text): \(error)")
+  }
+}
+
+struct LogOptions: ParsableArguments {
+  @Option(
+    name: .customLong("log"),
+    help: "How much to log on standard error: error, warning, notice, info, debug, trace.")
+  var level: Logger.Level = .info
+
+  func bootstrap() { StandardErrorLog.bootstrap(level: level) }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}

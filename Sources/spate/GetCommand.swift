@@ -1,0 +1,59 @@
+import ArgumentParser
+import Content
+import Logging
+import Operations
+import Peer
+
+struct GetCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "get",
+    abstract: "Download a file, serving its pieces to others meanwhile.",
+    discussion: """
+      The file appears under its name only when all of it is verified. Interrupted and run again, \
+      it goes on where it was. From a server that is not Spate it downloads by plain HTTP.
+      """)
+
+  @Argument(help: "What to download: http://HOST:PORT/FILE.")
+  var url: String
+
+  @Option(name: .shortAndLong, help: "The file to write. [default: the URL's last part]")
+  var output: String?
+
+  @Option(help: "Keep the pieces in this cache directory afterwards.")
+  var cache: String?
+
+  @Option(help: "ADDR:PORT or PORT to serve other peers on. [default: any port]")
+  var listen: [ListenArgument] = []
+
+  @Option(help: "Go on serving others for this long when done, such as 30s or 10m.")
+  var seedFor = DurationArgument(argument: "0")!
+
+  @Option(help: "PEM file of authorities to trust instead of the system's.")
+  var ca: String?
+
+  @Flag(help: "Print one JSON object when done.")
+  var json = false
+
+  @Option(name: .customLong("log"), help: "How much to log on standard error.")
+  var level: Logger.Level = .error
+
+  func validate() throws { _ = try parseURL(url) }
+
+  func run() throws {
+    StandardErrorLog.bootstrap(level: level)
+    let anyPort = Endpoint(address: ListenArgument.anyAddress, port: 0)
+    var configuration = GetConfiguration(
+      url: try parseURL(url), listen: listen.isEmpty ? [anyPort] : listen.map(\.endpoint))
+    configuration.output = output
+    configuration.cache = cache
+    configuration.seedFor = seedFor.duration
+    configuration.authorities = ca
+    configuration.printsJSON = json
+    switch Getter(configuration).run() {
+    case .done: return
+    case .interrupted: throw ExitStatus.interrupted.error
+    case .failed(let reason): throw fail(reason)
+    case .unverified(let reason): throw fail(reason, .unverified)
+    }
+  }
+}

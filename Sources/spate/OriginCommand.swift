@@ -1,0 +1,95 @@
+import ArgumentParser
+import Content
+import Digests
+import Origin
+import Posix
+
+struct OriginCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "origin",
+    abstract: "Serve a directory, and lead the swarm of those who download from it.",
+    discussion: """
+      Any HTTP client can download from it: curl http://HOST:8080/FILE. With `spate get` or \
+      `spate peer` the machines that download serve each other.
+      """)
+
+  @Argument(help: "The directory to serve.")
+  var root: String
+
+  @Option(help: "ADDR:PORT or PORT; may be given several times. Port 0 picks one.")
+  var listen: [ListenArgument] = []
+
+  @Option(help: "ADDR:PORT or PORT for TLS.")
+  var tlsListen: [ListenArgument] = []
+
+  @Option(help: "PEM file with the certificate chain; one for each --tls-key.")
+  var tlsCert: [String] = []
+
+  @Option(help: "PEM file with the private key.")
+  var tlsKey: [String] = []
+
+  @Option(help: "Where to keep digests between runs. [default: a directory of the user's]")
+  var state: String?
+
+  @Option(help: "Event loops, each on a thread of its own. [default: one a core]")
+  var loops: Int?
+
+  @Flag(help: "Answer a directory's name with a list of its files.")
+  var listDirectories = false
+
+  @Option(help: "Who the manifests say published the files. [default: this host's name]")
+  var publisher: String?
+
+  @OptionGroup var log: LogOptions
+
+  func validate() throws {
+    guard tlsCert.count == tlsKey.count else {
+      throw ValidationError("--tls-cert and --tls-key come in pairs")
+    }
+    guard tlsListen.isEmpty || !tlsCert.isEmpty else {
+      throw ValidationError("--tls-listen needs --tls-cert and --tls-key")
+    }
+    guard (1...1_024).contains(loops ?? 1) else {
+      throw ValidationError("--loops is between 1 and 1024")
+    }
+  }
+
+  func run() throws {
+    log.bootstrap()
+    let anywhere = Endpoint(
+      address: ListenArgument.anyAddress, port: OriginConfiguration.defaultPort)
+    var configuration = OriginConfiguration(
+      root: root,
+      listen: listen.isEmpty && tlsListen.isEmpty ? [anywhere] : listen.map(\.endpoint),
+      state: state ?? StateDirectory.path(forRoot: root), loopCount: loops ?? Machine.coreCount,
+      publisher: publisher ?? Machine.hostName)
+    configuration.tlsListen = tlsListen.map(\.endpoint)
+    configuration.tlsCertificates = zip(tlsCert, tlsKey).map {
+      .init(certificateFile: $0, keyFile: $1)
+    }
+    configuration.listsDirectories = listDirectories
+    do {
+      try OriginServer(configuration).run()
+    } catch let error as OriginError {
+      throw fail(error.description)
+    }
+  }
+}
+
+/// Where an origin keeps its digests when nobody says: the user's state directory (XDG Base
+/// Directory), one folder for each root.
+enum StateDirectory {
+  static func path(forRoot root: String) -> String {
+    let full = FileSystem.absolutePath(root)
+    var hasher = SHA256Stream()
+    Array(full.utf8).withUnsafeBytes { hasher.update($0) }
+    let name = String(hasher.finish().hex.prefix(16))
+    if let state = Process.environmentVariable("XDG_STATE_HOME"), state.hasPrefix("/") {
+      return "\(state)/spate/\(name)"
+    }
+    if let home = Process.environmentVariable("HOME"), home.hasPrefix("/") {
+      return "\(home)/.local/state/spate/\(name)"
+    }
+    return "/var/lib/spate/\(name)"
+  }
+}
