@@ -15,6 +15,9 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
   /// `open: No such file or directory`
   package var description: String { "\(name): \(Self.text(of: code))" }
 
+  /// What to throw for a library that only says it could not.
+  package static let noMemory = ENOMEM
+
   package var isNotFound: Bool { code == ENOENT || code == ENOTDIR }
   package var isAlreadyThere: Bool { code == EEXIST }
   package var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
