@@ -101,15 +101,6 @@ static inline int spate_open(const char *path, int flags, mode_t mode) {
 
 static inline int spate_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
 
-// sendmsg(2) of a list of parts.
-static inline ssize_t spate_send_parts(int fd, struct iovec *parts, size_t count, int flags) {
-  struct msghdr message;
-  memset(&message, 0, sizeof message);
-  message.msg_iov = parts;
-  message.msg_iovlen = count;
-  return sendmsg(fd, &message, flags);
-}
-
 // getrlimit(2)/setrlimit(2) take an enum in some headers and an int in others.
 static inline int spate_get_open_file_limit(struct rlimit *limit) {
   return getrlimit(RLIMIT_NOFILE, limit);

@@ -11,6 +11,10 @@ package struct FileDescriptor: ~Copyable, Sendable {
     self.rawValue = rawValue
   }
 
+  private init(unchecked rawValue: Int32) { self.rawValue = rawValue }
+
+  static func closed() -> FileDescriptor { FileDescriptor(unchecked: -1) }
+
   package var isOpen: Bool { rawValue >= 0 }
 
   /// Closes now; later calls do nothing. Errors of `close` are not reported: what had to reach the

@@ -16,6 +16,9 @@ package struct Socket: ~Copyable, Sendable {
 
   init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
+  /// A socket that was never opened, for a connection that failed at once.
+  package static func closed() -> Socket { Socket(.closed()) }
+
   package var rawDescriptor: Int32 { descriptor.rawValue }
   package var isOpen: Bool { descriptor.isOpen }
   package mutating func close() { descriptor.close() }
@@ -134,26 +137,6 @@ extension Socket {
       systemCall("send", limit: bytes.count) { limit in
         CLinux.send(descriptor.rawValue, bytes.baseAddress, limit, flags)
       }, of: "send")
-  }
-
-  /// Sends several parts, in order, with one call.
-  package func send(
-    gathering parts: UnsafeBufferPointer<UnsafeRawBufferPointer>, moreFollows: Bool
-  ) -> WriteOutcome {
-    let flags = spate_msg_nosignal | (moreFollows ? spate_msg_more : 0)
-    return withUnsafeTemporaryAllocation(of: iovec.self, capacity: parts.count) { vectors in
-      Self.outcome(
-        systemCall("sendmsg", limit: .max) { limit in
-          var room = limit
-          for (index, part) in parts.enumerated() {
-            let count = min(part.count, room)
-            room -= count
-            vectors[index] = iovec(
-              iov_base: UnsafeMutableRawPointer(mutating: part.baseAddress), iov_len: count)
-          }
-          return spate_send_parts(descriptor.rawValue, vectors.baseAddress, parts.count, flags)
-        }, of: "sendmsg")
-    }
   }
 
   /// Hands bytes of a file to the connection without bringing them here. `.bytes(0)` means that the
