@@ -6,9 +6,12 @@ package struct SHA256Digest: Hashable, Sendable, Comparable, CustomStringConvert
 
   private let a, b, c, d: UInt64
 
-  private init(words: (UInt64, UInt64, UInt64, UInt64)) {
+  /// The 32 bytes as four big-endian words, which is how hash functions hold them.
+  package init(words: (UInt64, UInt64, UInt64, UInt64)) {
     (a, b, c, d) = words
   }
+
+  package var words: (UInt64, UInt64, UInt64, UInt64) { (a, b, c, d) }
 
   /// Reads the 32 bytes of `bytes` that start at `offset`; the caller has checked that they exist.
   package init(_ bytes: Span<UInt8>, at offset: Int = 0) {
@@ -54,11 +57,16 @@ package struct MD5Digest: Hashable, Sendable, CustomStringConvertible {
 
   private let a, b: UInt64
 
+  /// Reads the 16 bytes of `bytes` that start at `offset`; the caller has checked that they exist.
+  package init(_ bytes: Span<UInt8>, at offset: Int = 0) {
+    a = bigEndianWord(bytes, at: offset)
+    b = bigEndianWord(bytes, at: offset + 8)
+  }
+
   /// Nil unless `bytes` holds exactly 16.
   package init?(bytes: [UInt8]) {
     guard bytes.count == Self.byteCount else { return nil }
-    a = bigEndianWord(bytes.span, at: 0)
-    b = bigEndianWord(bytes.span, at: 8)
+    self.init(bytes.span)
   }
 
   package init?(hex: some StringProtocol) {
