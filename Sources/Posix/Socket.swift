@@ -1,0 +1,172 @@
+import CLinux
+package import Content
+
+/// What `Socket.accept` came to.
+package enum AcceptOutcome: ~Copyable {
+  case accepted(Socket, from: Endpoint)
+  case wouldBlock
+  /// Taken from the queue but dead already, or of a family we do not speak: go on.
+  case lost
+  case failed(SystemError)
+}
+
+/// A non-blocking TCP socket. It sends without ever raising SIGPIPE.
+package struct Socket: ~Copyable, Sendable {
+  private var descriptor: FileDescriptor
+
+  init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+
+  /// A socket that was never opened, for a connection that failed at once.
+  package static func closed() -> Socket { Socket(.closed()) }
+
+  package var rawDescriptor: Int32 { descriptor.rawValue }
+  package var isOpen: Bool { descriptor.isOpen }
+  package mutating func close() { descriptor.close() }
+
+  private static func make(for endpoint: Endpoint) throws(SystemError) -> Socket {
+    let raw = try check("socket") { spate_stream_socket(endpoint.domain) }
+    return Socket(FileDescriptor(owning: Int32(raw)))
+  }
+
+  /// A socket that listens; port 0 lets the kernel choose. A version 6 socket takes version 6 only.
+  package static func listening(
+    on endpoint: Endpoint, sharesPort: Bool, backlog: Int32 = 4096
+  ) throws(SystemError) -> Socket {
+    let socket = try make(for: endpoint)
+    try socket.set(SOL_SOCKET, SO_REUSEADDR, to: 1)
+    if sharesPort { try socket.set(SOL_SOCKET, SO_REUSEPORT, to: 1) }
+    if case .v6 = endpoint.address { try socket.set(Int32(IPPROTO_IPV6), IPV6_V6ONLY, to: 1) }
+    try check("bind") {
+      endpoint.withSocketAddress { CLinux.bind(socket.rawDescriptor, $0, $1) }
+    }
+    try check("listen") { CLinux.listen(socket.rawDescriptor, backlog) }
+    return socket
+  }
+
+  /// Begins to connect. Success means under way: the socket becomes writable when it is decided,
+  /// and `pendingError` says how.
+  package static func connecting(to endpoint: Endpoint) throws(SystemError) -> Socket {
+    let socket = try make(for: endpoint)
+    let result = systemCall("connect") {
+      endpoint.withSocketAddress { CLinux.connect(socket.rawDescriptor, $0, $1) }
+    }
+    guard result >= 0 || result == -Int(EINPROGRESS) else {
+      throw SystemError(code: Int32(-result), call: "connect")
+    }
+    return socket
+  }
+
+  package func accept() -> AcceptOutcome {
+    let (result, peer) = Endpoint.read { name, length in
+      systemCall("accept4") { spate_accept(descriptor.rawValue, name, length) }
+    }
+    guard result >= 0 else {
+      switch Int32(-result) {
+      case EAGAIN: return .wouldBlock
+      // accept(2): errors of the new connection, to be treated like a retry.
+      case ECONNABORTED, ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH,
+        EOPNOTSUPP, ENETUNREACH, EPERM:
+        return .lost
+      default: return .failed(SystemError(code: Int32(-result), call: "accept4"))
+      }
+    }
+    let taken = FileDescriptor(owning: Int32(result))
+    guard let peer else { return .lost }
+    return .accepted(Socket(taken), from: peer)
+  }
+
+  /// What became of a connect; nil when it succeeded.
+  package var pendingError: SystemError? {
+    var code: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    let result = systemCall("getsockopt") {
+      getsockopt(descriptor.rawValue, SOL_SOCKET, SO_ERROR, &code, &length)
+    }
+    if result < 0 { return SystemError(code: Int32(-result), call: "getsockopt") }
+    return code == 0 ? nil : SystemError(code: code, call: "connect")
+  }
+
+  package var localEndpoint: Endpoint? {
+    Endpoint.read { name, length in
+      systemCall("getsockname") { getsockname(descriptor.rawValue, name, length) }
+    }.endpoint
+  }
+
+  /// Small messages leave at once (no Nagle), and the kernel takes at most `unsentByteCountMax`
+  /// bytes that it cannot send yet: what waits, waits here, where it can be counted. A socket that
+  /// died meanwhile refuses these options; the next read or write will say so.
+  package func tune(unsentByteCountMax: Int32) {
+    _ = setOption(Int32(IPPROTO_TCP), TCP_NODELAY, to: 1)
+    _ = setOption(Int32(IPPROTO_TCP), spate_tcp_notsent_lowat, to: unsentByteCountMax)
+  }
+
+  /// The kernel's own buffers, for tests that want them small.
+  package func setBufferByteCounts(send: Int32? = nil, receive: Int32? = nil) throws(SystemError) {
+    if let send { try set(SOL_SOCKET, SO_SNDBUF, to: send) }
+    if let receive { try set(SOL_SOCKET, SO_RCVBUF, to: receive) }
+  }
+
+  private func set(_ level: Int32, _ option: Int32, to value: Int32) throws(SystemError) {
+    try check("setsockopt") { setOption(level, option, to: value) }
+  }
+
+  private func setOption(_ level: Int32, _ option: Int32, to value: Int32) -> Int32 {
+    var value = value
+    return setsockopt(
+      descriptor.rawValue, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+}
+
+extension Socket {
+  /// - Parameter buffer: not empty.
+  package func receive(into buffer: UnsafeMutableRawBufferPointer) -> ReadOutcome {
+    precondition(!buffer.isEmpty)
+    let count = systemCall("recv", limit: buffer.count) { limit in
+      recv(descriptor.rawValue, buffer.baseAddress, limit, 0)
+    }
+    if count > 0 { return .bytes(count) }
+    if count == 0 { return .end }
+    return count == -Int(EAGAIN)
+      ? .wouldBlock : .failed(SystemError(code: Int32(-count), call: "recv"))
+  }
+
+  /// - Parameter moreFollows: the kernel may hold back a segment that is not full.
+  package func send(_ bytes: UnsafeRawBufferPointer, moreFollows: Bool) -> WriteOutcome {
+    let flags = spate_msg_nosignal | (moreFollows ? spate_msg_more : 0)
+    return Self.outcome(
+      systemCall("send", limit: bytes.count) { limit in
+        CLinux.send(descriptor.rawValue, bytes.baseAddress, limit, flags)
+      }, of: "send")
+  }
+
+  /// Hands bytes of a file to the connection without bringing them here. `.bytes(0)` means that the
+  /// file ends before `offset`.
+  package func sendFile(_ file: OpenFile, at offset: Int, byteCount: Int) -> WriteOutcome {
+    Self.outcome(
+      systemCall("sendfile", limit: byteCount) { limit in
+        var position = off_t(offset)
+        return sendfile(descriptor.rawValue, file.rawDescriptor, &position, limit)
+      }, of: "sendfile")
+  }
+
+  /// Says that nothing more will be sent; reading goes on.
+  package func shutdownSending() -> SystemError? {
+    let result = systemCall("shutdown") { CLinux.shutdown(descriptor.rawValue, Int32(SHUT_WR)) }
+    return result < 0 ? SystemError(code: Int32(-result), call: "shutdown") : nil
+  }
+
+  /// Makes the coming close a reset: whatever is unsent is dropped.
+  package func resetOnClose() {
+    var linger = CLinux.linger(l_onoff: 1, l_linger: 0)
+    _ = setsockopt(
+      descriptor.rawValue, SOL_SOCKET, SO_LINGER, &linger,
+      socklen_t(MemoryLayout.size(ofValue: linger)))
+  }
+
+  @inline(__always)
+  private static func outcome(_ count: Int, of call: StaticString) -> WriteOutcome {
+    if count >= 0 { return .bytes(count) }
+    return count == -Int(EAGAIN)
+      ? .wouldBlock : .failed(SystemError(code: Int32(-count), call: call))
+  }
+}

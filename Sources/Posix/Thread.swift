@@ -1,0 +1,75 @@
+import CLinux
+
+/// A thread of the operating system. Whoever starts one joins it.
+package struct Thread: ~Copyable, Sendable {
+  private let handle: pthread_t
+
+  private final class Start: Sendable {
+    let name: String
+    let body: @Sendable () -> Void
+
+    init(name: String, body: @escaping @Sendable () -> Void) {
+      self.name = name
+      self.body = body
+    }
+  }
+
+  /// - Parameter name: at most 15 bytes are shown by the system's tools.
+  package init(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    let start = Unmanaged.passRetained(Start(name: name, body: body))
+    var handle = pthread_t()
+    do {
+      try checkCode("pthread_create") {
+        pthread_create(
+          &handle, nil,
+          { context in
+            guard let context else { return nil }
+            let start = Unmanaged<Start>.fromOpaque(context).takeRetainedValue()
+            _ = pthread_setname_np(pthread_self(), String(start.name.prefix(15)))
+            start.body()
+            return nil
+          }, start.toOpaque())
+      }
+    } catch {
+      start.release()
+      throw error
+    }
+    self.handle = handle
+  }
+
+  /// Waits for the body to return. Once, and not from the thread itself.
+  package consuming func join() {
+    let code = pthread_join(handle, nil)
+    precondition(code == 0)
+  }
+}
+
+/// A lock that a thread can wait under for something to become true.
+package final class Monitor: @unchecked Sendable {
+  // Unchecked: the two handles are made for use from many threads and never move.
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  package init() {
+    let codes = (pthread_mutex_init(mutex, nil), pthread_cond_init(condition, nil))
+    precondition(codes == (0, 0))
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  package func withLock<Result>(_ body: () throws -> Result) rethrows -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return try body()
+  }
+
+  /// Inside `withLock`: gives the lock up until woken. May return without cause: ask again.
+  package func wait() { pthread_cond_wait(condition, mutex) }
+  package func wakeOne() { pthread_cond_signal(condition) }
+  package func wakeAll() { pthread_cond_broadcast(condition) }
+}

@@ -1,0 +1,122 @@
+package import Content
+package import Posix
+package import Reactor
+
+/// Takes connections on one port for one loop. Several loops may share the port.
+package final class Listener: WatchHandler {
+  /// Connections taken in one go before the others have their turn.
+  static let acceptedPerTurnCountMax = 64
+  /// How long it rests when the system can give it no descriptor at all.
+  static let restDuration = Duration.milliseconds(100)
+
+  /// The actual one, when port 0 was asked for.
+  package let endpoint: Endpoint
+
+  private let loop: EventLoop
+  private var socket: Socket
+  private let tls: TLSServer?
+  private let accept: (Stream) -> Void
+  private var watch: Watch?
+  private var restTimer: Timer?
+  private var isPaused = false
+  // Given up to take, and turn away, a connection when there are no descriptors left.
+  private var spare: FileDescriptor?
+
+  /// Sent, on a plain port, to those turned away for want of a descriptor.
+  package var refusal: [UInt8] = []
+  package private(set) var refusedCount = 0
+  package private(set) var acceptedCount = 0
+
+  /// - Parameter accept: keeps the stream, or it closes at once.
+  package init(
+    _ loop: EventLoop, on endpoint: Endpoint, sharesPort: Bool = false, tls: TLSServer? = nil,
+    accept: @escaping (Stream) -> Void
+  ) throws(SystemError) {
+    let socket = try Socket.listening(on: endpoint, sharesPort: sharesPort)
+    self.loop = loop
+    self.endpoint = socket.localEndpoint ?? endpoint
+    self.tls = tls
+    self.accept = accept
+    spare = try .spare()
+    self.socket = socket
+    let watch = Watch(loop, self.socket.rawDescriptor, .read, handler: self)
+    self.watch = watch
+    watch.turnOn()
+    restTimer = Timer(loop) { [unowned self] in endRest() }
+  }
+
+  /// Takes no more for now; the kernel keeps a queue.
+  package func pause() {
+    isPaused = true
+    watch?.turnOff()
+  }
+
+  package func resume() {
+    isPaused = false
+    watch?.turnOn()
+  }
+
+  /// For good; streams already taken live on. Idempotent.
+  package func close() {
+    watch?.turnOff()
+    restTimer?.cancel()
+    if let watch { loop.bury(watch) }
+    watch = nil
+    socket.close()
+    spare = nil
+  }
+
+  package func watchIsReady(_ watch: Watch) {
+    for _ in 0..<Self.acceptedPerTurnCountMax where watch.isOn {
+      switch socket.accept() {
+      case .accepted(let taken, let remote):
+        acceptedCount += 1
+        accept(Stream(accepted: taken, loop, remote: remote, tls: tls?.makeSession()))
+      case .wouldBlock: return
+      case .lost: continue
+      case .failed(let error):
+        guard error.isOutOfDescriptors, turnOneAway() else { return rest() }
+      }
+    }
+  }
+
+  /// Gives the spare descriptor up for one connection, refuses that, and gets a spare again.
+  private func turnOneAway() -> Bool {
+    guard spare != nil else { return false }
+    spare = nil
+    if case .accepted(var taken, _) = socket.accept() {
+      refusedCount += 1
+      refuse(&taken)
+    }
+    do {
+      spare = try .spare()
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  private func refuse(_ taken: inout Socket) {
+    if tls == nil, !refusal.isEmpty {
+      refusal.withUnsafeBytes { bytes in
+        _ = taken.send(bytes, moreFollows: false)
+        _ = taken.shutdownSending()
+        // What is read is not answered with a reset, which would overtake the refusal.
+        _ = taken.receive(into: loop.readBuffer)
+      }
+    }
+    taken.close()
+  }
+
+  private func rest() {
+    watch?.turnOff()
+    restTimer?.schedule(after: Self.restDuration)
+  }
+
+  private func endRest() {
+    if spare == nil {
+      do { spare = try .spare() } catch { return rest() }
+    }
+    if !isPaused { watch?.turnOn() }
+  }
+}

@@ -1,0 +1,130 @@
+import Content
+import DequeModule
+import Posix
+import Reactor
+
+/// What a stream has yet to send, in order: bytes and slices of files. Small appends share a buffer
+/// borrowed from the loop's pool, so that a head and a short body leave in one segment.
+struct OutputQueue {
+  /// An array at least this long is kept as it is instead of being copied.
+  private static let keptArrayByteCountMin = 4 * 1024
+  /// A slice at most this long is copied beside the bytes before it, if memory has it: one call
+  /// instead of two, and cheaper than handing over pages.
+  private static let copiedSliceByteCountMax = 8 * 1024
+
+  enum Segment {
+    /// A pool's buffer and what of it is unsent.
+    case buffer(UnsafeMutableRawBufferPointer, unsent: Range<Int>)
+    case array([UInt8], unsent: Range<Int>)
+    case file(OpenFile, unsent: Range<Int>)
+  }
+
+  private var segments = Deque<Segment>()
+  private(set) var byteCount = 0
+
+  var isEmpty: Bool { segments.isEmpty }
+  var first: Segment? { segments.first }
+  var hasMoreThanOneSegment: Bool { segments.count > 1 }
+
+  mutating func append(_ bytes: UnsafeRawBufferPointer, from pool: BufferPool) {
+    var rest = bytes
+    byteCount += bytes.count
+    while !rest.isEmpty {
+      let (buffer, end) = roomAtEnd(from: pool)
+      let count = min(rest.count, buffer.count - end)
+      UnsafeMutableRawBufferPointer(rebasing: buffer[end..<end + count]).copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: rest[..<count]))
+      extendLastBuffer(by: count)
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+  }
+
+  mutating func append(_ bytes: [UInt8], from pool: BufferPool) {
+    guard bytes.count >= Self.keptArrayByteCountMin else {
+      return bytes.withUnsafeBytes { append($0, from: pool) }
+    }
+    segments.append(.array(bytes, unsent: bytes.indices))
+    byteCount += bytes.count
+  }
+
+  mutating func append(_ slice: FileSlice, from pool: BufferPool) {
+    if slice.range.count <= Self.copiedSliceByteCountMax, copy(slice, from: pool) { return }
+    segments.append(.file(slice.file, unsent: slice.range.offset..<slice.range.end))
+    byteCount += slice.range.count
+  }
+
+  /// Counts bytes of the first segment as sent.
+  mutating func removeFirst(_ count: Int, to pool: BufferPool) {
+    byteCount -= count
+    switch segments[0] {
+    case .buffer(let buffer, let unsent):
+      let rest = unsent.dropFirst(count)
+      if rest.isEmpty {
+        pool.giveBack(buffer)
+        segments.removeFirst()
+      } else {
+        segments[0] = .buffer(buffer, unsent: rest)
+      }
+    case .array(let bytes, let unsent):
+      let rest = unsent.dropFirst(count)
+      if rest.isEmpty { segments.removeFirst() } else { segments[0] = .array(bytes, unsent: rest) }
+    case .file(let file, let unsent):
+      let rest = unsent.dropFirst(count)
+      if rest.isEmpty { segments.removeFirst() } else { segments[0] = .file(file, unsent: rest) }
+    }
+  }
+
+  /// Drops everything; borrowed buffers go back.
+  mutating func removeAll(to pool: BufferPool) {
+    for case .buffer(let buffer, _) in segments { pool.giveBack(buffer) }
+    segments = []
+    byteCount = 0
+  }
+
+  private mutating func copy(_ slice: FileSlice, from pool: BufferPool) -> Bool {
+    let (buffer, end) = roomAtEnd(from: pool, atLeast: slice.range.count)
+    let target = UnsafeMutableRawBufferPointer(rebasing: buffer[end..<end + slice.range.count])
+    guard slice.file.readResident(into: target, at: slice.range.offset) == slice.range.count else {
+      dropLastBufferIfEmpty(to: pool)
+      return false
+    }
+    byteCount += slice.range.count
+    extendLastBuffer(by: slice.range.count)
+    return true
+  }
+
+  /// The last buffer and where its free room begins; a new one when there is too little.
+  private mutating func roomAtEnd(
+    from pool: BufferPool, atLeast byteCount: Int = 1
+  ) -> (buffer: UnsafeMutableRawBufferPointer, end: Int) {
+    if case .buffer(let buffer, let unsent)? = segments.last,
+      buffer.count - unsent.upperBound >= byteCount
+    {
+      return (buffer, unsent.upperBound)
+    }
+    let buffer = pool.take()
+    segments.append(.buffer(buffer, unsent: 0..<0))
+    return (buffer, 0)
+  }
+
+  private mutating func extendLastBuffer(by count: Int) {
+    guard case .buffer(let buffer, let unsent)? = segments.last else {
+      preconditionFailure("the last segment is no buffer")
+    }
+    segments[segments.count - 1] = .buffer(
+      buffer, unsent: unsent.lowerBound..<unsent.upperBound + count)
+  }
+
+  private mutating func dropLastBufferIfEmpty(to pool: BufferPool) {
+    guard case .buffer(let buffer, let unsent)? = segments.last, unsent.isEmpty else { return }
+    pool.giveBack(buffer)
+    segments.removeLast()
+  }
+}
+
+extension Range<Int> {
+  fileprivate func dropFirst(_ count: Int) -> Range<Int> {
+    precondition(count <= self.count)
+    return lowerBound + count..<upperBound
+  }
+}

@@ -1,0 +1,429 @@
+package import Content
+package import Posix
+package import Reactor
+
+/// A TCP connection, plain or TLS, on one loop. What is sent is queued and leaves at the end of the
+/// turn; no call here waits, and no call here calls the handler back.
+package final class Stream {
+  /// What a connection may send in one turn before the others have theirs.
+  static let sentPerTurnByteCountMax = 1024 * 1024
+  /// What the kernel may hold of a connection beyond what is in flight.
+  static let kernelUnsentByteCountMax: Int32 = 512 * 1024
+  /// How long a finished stream waits for the other side's end, so that its last words are not lost
+  /// to a reset; and how much it throws away meanwhile.
+  static let lingerDurationMax = Duration.seconds(2)
+  static let lingerByteCountMax = 4 * 1024 * 1024
+
+  private enum State {
+    case connecting
+    case handshaking
+    case open
+    /// Open, and to be shut down once everything is sent.
+    case draining
+    /// All sent and said so; what arrives is thrown away until the end or the deadline.
+    case lingering
+    case closed(CloseReason)
+  }
+
+  package weak var handler: (any StreamHandler)?
+  package let remote: Endpoint
+  package let loop: EventLoop
+
+  private var socket: Socket
+  private var state: State
+  private let tls: TLSSession?
+  private var output = OutputQueue()
+  private var readWatch: Watch?
+  private var writeWatch: Watch?
+  private var lingerTimer: Timer?
+  private var lingeredByteCount = 0
+
+  private var isScheduled = false
+  private var isReadingPaused = false
+  private var hasSeenEnd = false
+  /// The kernel takes no more; the write watch will tell.
+  private var isBlocked = false
+  private var owesDrained = false
+  private var owesReadable = false
+  private var hasAnnouncedClose = false
+
+  /// Bytes handed to the kernel since the beginning; of TLS, before encryption.
+  package private(set) var sentByteCount = 0
+  /// When bytes last moved, either way.
+  package private(set) var lastProgress: Instant
+
+  private init(
+    _ loop: EventLoop, _ socket: consuming Socket, remote: Endpoint, state: State, tls: TLSSession?
+  ) {
+    self.loop = loop
+    self.remote = remote
+    self.state = state
+    self.tls = tls
+    lastProgress = loop.now
+    self.socket = socket
+    if self.socket.isOpen {
+      readWatch = Watch(loop, self.socket.rawDescriptor, .read, handler: self)
+    }
+  }
+
+  deinit {
+    // The watches first: they must not outlive the descriptor.
+    readWatch = nil
+    writeWatch = nil
+    output.removeAll(to: loop.bufferPool)
+  }
+
+  /// A connection that a listener took.
+  convenience init(
+    accepted socket: consuming Socket, _ loop: EventLoop, remote: Endpoint, tls: TLSSession?
+  ) {
+    socket.tune(unsentByteCountMax: Self.kernelUnsentByteCountMax)
+    tls?.attach(to: socket.rawDescriptor)
+    self.init(loop, socket, remote: remote, state: tls == nil ? .open : .handshaking, tls: tls)
+    readWatch?.turnOn()
+  }
+
+  /// Begins to connect; success and failure are told to the handler, never before the end of this
+  /// turn. How long to wait is the owner's business.
+  package static func connect(
+    _ loop: EventLoop, to endpoint: Endpoint, tls: TLSClient? = nil, serverName: String? = nil
+  ) -> Stream {
+    do throws(SystemError) {
+      let socket = try Socket.connecting(to: endpoint)
+      socket.tune(unsentByteCountMax: kernelUnsentByteCountMax)
+      let session = tls?.makeSession(serverName: serverName ?? endpoint.address.description)
+      session?.attach(to: socket.rawDescriptor)
+      let stream = Stream(loop, socket, remote: endpoint, state: .connecting, tls: session)
+      stream.awaitWritable()
+      return stream
+    } catch {
+      let stream = Stream(loop, .closed(), remote: endpoint, state: .connecting, tls: nil)
+      stream.end(.failed(error))
+      return stream
+    }
+  }
+
+  package var isTLS: Bool { tls != nil }
+
+  package var isOpen: Bool {
+    switch state {
+    case .connecting, .handshaking, .open, .draining: true
+    case .lingering, .closed: false
+    }
+  }
+
+  /// The TLS handshake has begun and is not through: how long that may take is the owner's business.
+  package var isHandshaking: Bool {
+    if case .handshaking = state { return true }
+    return false
+  }
+
+  package var local: Endpoint? { socket.isOpen ? socket.localEndpoint : nil }
+
+  /// Bytes sent by the owner that the kernel does not have yet.
+  package var queuedByteCount: Int { output.byteCount }
+
+  /// For tests that want small buffers in the kernel.
+  package func setKernelBufferByteCounts(
+    send: Int32? = nil, receive: Int32? = nil
+  ) throws(SystemError) {
+    try socket.setBufferByteCounts(send: send, receive: receive)
+  }
+}
+
+// MARK: - Reading
+
+extension Stream {
+  /// Reads what has arrived. After `.end` the stream stays open for sending, and the handler is not
+  /// told of readability again. After a failure it closes by itself.
+  /// - Parameter buffer: not empty; the loop's `readBuffer` is meant for this.
+  package func read(into buffer: UnsafeMutableRawBufferPointer) -> ReadOutcome {
+    switch state {
+    case .open, .draining: break
+    case .connecting, .handshaking: return .wouldBlock
+    case .lingering, .closed: return .end
+    }
+    if hasSeenEnd { return .end }
+    let outcome = receive(into: buffer)
+    switch outcome {
+    case .bytes: lastProgress = loop.now
+    case .wouldBlock: break
+    case .end:
+      hasSeenEnd = true
+      readWatch?.turnOff()
+    case .failed(let error): end(error.isConnectionReset ? .remoteClosed : .failed(error))
+    }
+    return outcome
+  }
+
+  private func receive(into buffer: UnsafeMutableRawBufferPointer) -> ReadOutcome {
+    guard let tls else { return socket.receive(into: buffer) }
+    switch tls.read(into: buffer) {
+    case .done(let count): return .bytes(count)
+    case .wantsRead: return .wouldBlock
+    case .wantsWrite:
+      awaitWritable()
+      return .wouldBlock
+    case .end: return .end
+    case .failed(let failure):
+      end(failure.closeReason)
+      return .end
+    }
+  }
+
+  /// Stops telling of readability, so that the other side is slowed down.
+  package func pauseReading() {
+    isReadingPaused = true
+    switch state {
+    case .open, .draining: readWatch?.turnOff()
+    case .connecting, .handshaking, .lingering, .closed: break
+    }
+  }
+
+  package func resumeReading() {
+    isReadingPaused = false
+    switch state {
+    case .open, .draining:
+      if !hasSeenEnd { readWatch?.turnOn() }
+      noteBufferedInput()
+    case .connecting, .handshaking, .lingering, .closed: break
+    }
+  }
+
+  private func tellReadable() {
+    guard let handler else { return end(.local) }
+    handler.streamIsReadable(self)
+    noteBufferedInput()
+  }
+
+  /// TLS decrypts whole records: what it holds makes no socket readable, so the turn's end tells.
+  private func noteBufferedInput() {
+    guard let tls, tls.hasBufferedInput, !isReadingPaused, !hasSeenEnd else { return }
+    owesReadable = true
+    schedule()
+  }
+}
+
+// MARK: - Sending
+
+extension Stream {
+  /// Queues bytes; nothing happens on a stream that is shut down or closed.
+  package func send(_ bytes: [UInt8]) {
+    guard acceptsOutput, !bytes.isEmpty else { return }
+    output.append(bytes, from: loop.bufferPool)
+    schedule()
+  }
+
+  /// Queues a copy of the bytes.
+  package func send(_ bytes: UnsafeRawBufferPointer) {
+    guard acceptsOutput, !bytes.isEmpty else { return }
+    output.append(bytes, from: loop.bufferPool)
+    schedule()
+  }
+
+  /// Queues a slice of a file, which is kept open until it is sent. A slice that is not in memory is
+  /// read by the kernel when its turn comes, and the loop waits for that.
+  package func send(_ slice: FileSlice) {
+    guard acceptsOutput else { return }
+    output.append(slice, from: loop.bufferPool)
+    schedule()
+  }
+
+  /// Sends now what can be sent now, instead of at the end of the turn.
+  package func flush() {
+    guard canFlush, !isBlocked, !output.isEmpty else { return }
+    flushOutput()
+  }
+
+  /// No more will be sent: once the queue is empty says so to the other side, waits a moment for its
+  /// end while throwing away what still comes, and closes.
+  package func shutdownAfterDrain() {
+    switch state {
+    case .connecting, .handshaking: end(.local)
+    case .open:
+      state = .draining
+      schedule()
+    case .draining, .lingering, .closed: break
+    }
+  }
+
+  /// Closes now; what is queued is lost.
+  package func close() { end(.local) }
+
+  private var acceptsOutput: Bool {
+    switch state {
+    case .connecting, .handshaking, .open: true
+    case .draining, .lingering, .closed: false
+    }
+  }
+
+  private var canFlush: Bool {
+    switch state {
+    case .open, .draining: true
+    case .connecting, .handshaking, .lingering, .closed: false
+    }
+  }
+
+  private func flushOutput() {
+    let outcome = output.write(
+      to: socket, tls: tls, pool: loop.bufferPool, byteCountMax: Self.sentPerTurnByteCountMax)
+    if outcome.byteCount > 0 {
+      sentByteCount += outcome.byteCount
+      lastProgress = loop.now
+    }
+    switch outcome.end {
+    case .drained:
+      isBlocked = false
+      writeWatch?.turnOff()
+      owesDrained = true
+      schedule()
+    case .reachedLimit:
+      isBlocked = false
+      writeWatch?.turnOff()
+      schedule()
+    case .blocked: awaitWritable()
+    case .failed(let reason): end(reason)
+    }
+  }
+
+  private func awaitWritable() {
+    isBlocked = true
+    let watch = writeWatch ?? Watch(loop, socket.rawDescriptor, .write, handler: self)
+    writeWatch = watch
+    watch.turnOn()
+  }
+
+  private func schedule() {
+    guard !isScheduled else { return }
+    isScheduled = true
+    loop.atEndOfTurn(self)
+  }
+}
+
+// MARK: - The loop's calls
+
+extension Stream: WatchHandler, EndOfTurnHandler {
+  package func watchIsReady(_ watch: Watch) {
+    switch state {
+    case .connecting: finishConnecting()
+    case .handshaking: continueHandshake()
+    case .open, .draining:
+      if watch === readWatch {
+        tellReadable()
+      } else {
+        isBlocked = false
+        if output.isEmpty { watch.turnOff() } else { flushOutput() }
+        // A TLS read may have been what waited for room.
+        noteBufferedInput()
+      }
+    case .lingering: discardInput()
+    case .closed: break
+    }
+  }
+
+  package func turnDidEnd() {
+    isScheduled = false
+    if canFlush, !isBlocked, !output.isEmpty { flushOutput() }
+    if owesReadable, !isReadingPaused, canFlush {
+      owesReadable = false
+      tellReadable()
+    }
+    if owesDrained, canFlush, output.isEmpty { didDrain() }
+    if case .draining = state, output.isEmpty { beginLingering() }
+    announceClose()
+  }
+
+  private func didDrain() {
+    owesDrained = false
+    guard let handler else { return end(.local) }
+    handler.streamDidDrain(self)
+  }
+
+  private func finishConnecting() {
+    isBlocked = false
+    writeWatch?.turnOff()
+    if let error = socket.pendingError { return end(.failed(error)) }
+    lastProgress = loop.now
+    if tls != nil {
+      state = .handshaking
+      readWatch?.turnOn()
+      continueHandshake()
+    } else {
+      didOpen(tellsHandler: true)
+    }
+  }
+
+  private func continueHandshake() {
+    guard let tls else { return }
+    isBlocked = false
+    switch tls.handshake() {
+    case .done:
+      writeWatch?.turnOff()
+      didOpen(tellsHandler: tls.isClient)
+      // The first request may have come with the last message of the handshake.
+      noteBufferedInput()
+    case .wantsRead: writeWatch?.turnOff()
+    case .wantsWrite: awaitWritable()
+    case .end: end(.remoteClosed)
+    case .failed(let failure): end(failure.closeReason)
+    }
+  }
+
+  private func didOpen(tellsHandler: Bool) {
+    state = .open
+    if isReadingPaused { readWatch?.turnOff() } else { readWatch?.turnOn() }
+    if !output.isEmpty { schedule() }
+    guard tellsHandler else { return }
+    guard let handler else { return end(.local) }
+    handler.streamDidConnect(self)
+  }
+}
+
+// MARK: - Ending
+
+extension Stream {
+  private func beginLingering() {
+    tls?.notifyClose()
+    if socket.shutdownSending() != nil || hasSeenEnd { return end(.local) }
+    state = .lingering
+    writeWatch?.turnOff()
+    readWatch?.turnOn()
+    let timer = Timer(loop) { [unowned self] in end(.local) }
+    timer.schedule(after: Self.lingerDurationMax)
+    lingerTimer = timer
+  }
+
+  private func discardInput() {
+    switch socket.receive(into: loop.readBuffer) {
+    case .bytes(let count):
+      lingeredByteCount += count
+      if lingeredByteCount > Self.lingerByteCountMax { end(.local) }
+    case .wouldBlock: break
+    case .end, .failed: end(.local)
+    }
+  }
+
+  /// Terminate: no more callbacks but the last, no more watches. The descriptor closes and the
+  /// handler is told at the end of the turn.
+  private func end(_ reason: CloseReason) {
+    if case .closed = state { return }
+    state = .closed(reason)
+    readWatch?.turnOff()
+    writeWatch?.turnOff()
+    lingerTimer?.cancel()
+    output.removeAll(to: loop.bufferPool)
+    schedule()
+  }
+
+  private func announceClose() {
+    guard case .closed(let reason) = state, !hasAnnouncedClose else { return }
+    hasAnnouncedClose = true
+    readWatch = nil
+    writeWatch = nil
+    lingerTimer = nil
+    tls?.detach()
+    socket.close()
+    loop.bury(self)
+    handler?.streamDidClose(self, reason)
+  }
+}
