@@ -1,0 +1,29 @@
+/// The bounds and times a `Download` works with. The defaults are what the simulator found best.
+package struct DownloadLimits: Hashable, Sendable {
+  /// Peers fetched from at a time; the origin's leases come on top.
+  package var sourceCountMax = 4
+  /// Requests outstanding at one peer: the second hides the round trip.
+  package var requestsPerSourceMax = 2
+  package var originRequestCountMax = 2
+  /// Have-streams we keep open.
+  package var followCountMax = 40
+  /// Without a byte for this long, a source is left.
+  package var stallTime: Duration = .milliseconds(1_500)
+  /// How long a source that stalled or broke is left alone.
+  package var penaltyTime: Duration = .seconds(5)
+  /// Pieces asked for twice at a time when nothing else is left to ask for.
+  package var endGamePieceCountMax = 8
+  /// How often a starving download asks the tracker.
+  package var starvingAnnounceDelay: ClosedRange<Duration> =
+    .milliseconds(50)...(.milliseconds(250))
+  /// Back-off towards a silent tracker, doubled from the lower to the upper bound, jittered.
+  package var trackerRetryDelay: ClosedRange<Duration> = .milliseconds(250)...(.seconds(8))
+  /// Starved this long, a download asks the origin for a run that was not leased to it.
+  package var lastResortTime: Duration = .seconds(3)
+  /// Without a byte for this long, and with nobody to ask, it gives up.
+  package var patience: Duration = .seconds(60)
+  /// Bytes asked for in one request when the swarm is small.
+  package var runByteCountMax = 4 << 20
+
+  package init() {}
+}

@@ -1,0 +1,29 @@
+/// The bounds and times a `Tracker` works with.
+package struct TrackerLimits: Hashable, Sendable {
+  /// Peers known at a time; beyond it the newcomer is only referred, not remembered.
+  package var peerCountMax = 1_000_000
+  package var packageCountMax = 1_000_000
+  /// Sources named in one referral, the origin included.
+  package var sourceCountMax = 41
+  /// Members looked at to find them in a swarm too large to rank as a whole.
+  package var sampleCountMax = 96
+  /// How often a peer is to report: the shortest, for small swarms, and the longest.
+  package var interval: ClosedRange<Duration> = .seconds(1)...(.seconds(30))
+  /// Peers for each second of interval.
+  package var peersPerSecond = 2_000
+  /// A peer silent for this many intervals, and a second for the way, is dropped.
+  package var missedIntervalCountMax = 2
+  package var leaseTerm: ClosedRange<Duration> = .seconds(2)...(.seconds(20))
+  /// What the origin has promised to send is at most what it can send in this time.
+  package var targetPeriod: Duration = .milliseconds(500)
+  /// Bytes leased out before the origin's speed is known.
+  package var leasedByteCountMin = 8 << 20
+  /// Out of the referrals after a corrupt piece.
+  package var corruptPenalty: Duration = .seconds(600)
+  /// Last in the referrals after being called dead or stalled.
+  package var demotionTime: Duration = .seconds(10)
+  /// Peers that one reporter's word alone may keep out of the referrals at a time.
+  package var soleAccusationCountMax = 2
+
+  package init() {}
+}
