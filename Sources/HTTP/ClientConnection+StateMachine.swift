@@ -36,9 +36,9 @@ extension ClientConnection {
       state = .awaitingHead
     }
 
-    mutating func receivedHead(_ head: ResponseHead, framing: ResponseHead.Framing) -> HeadAction {
+    mutating func receivedHead(_ head: ResponseHead, framing: BodyFraming) -> HeadAction {
       precondition(state == .awaitingHead, "a head comes between responses")
-      if head.isInformational { return .ignore }
+      if head.isInterim { return .ignore }
       if !head.keepsAlive { keepsAlive = false }
       switch framing {
       case .none:

@@ -24,7 +24,7 @@ package final class ClientConnection: StreamHandler {
   }
 
   private let loop: EventLoop
-  private let host: [UInt8]
+  private let host: String
   private let stream: Stream
   private var machine = StateMachine()
   private var requests = Deque<Request>()
@@ -40,7 +40,7 @@ package final class ClientConnection: StreamHandler {
   package init(_ loop: EventLoop, to endpoint: Endpoint, host: String, tls: TLSClient? = nil) {
     self.loop = loop
     self.endpoint = endpoint
-    self.host = Array(host.utf8)
+    self.host = host
     stream = Stream.connect(loop, to: endpoint, tls: tls)
     stream.handler = self
     selfUntilClosed = self
@@ -61,21 +61,17 @@ package final class ClientConnection: StreamHandler {
   ///   - receiver: kept until its response ended or failed.
   package func send(
     _ method: Wire.Method, _ target: String, body: [UInt8]? = nil, silenceMax: Duration,
-    receiver: any ResponseReceiver, fields: (inout HeadWriter) -> Void = { _ in }
+    receiver: any ResponseReceiver, fields: (inout [UInt8]) -> Void = { _ in }
   ) {
     guard isUsable else {
       return loop.atEndOfTurn { receiver.responseFailed(.connection("connection closed"), on: self) }
     }
     scratch.removeAll(keepingCapacity: true)
-    var head = HeadWriter(appendingTo: scratch)
-    scratch = []
-    head.start(method, target: target)
-    head.append(.host, host)
-    head.append(.userAgent, Self.agent)
-    if let body { head.append(.contentLength, body.count) }
-    fields(&head)
-    head.end()
-    scratch = head.bytes
+    HeadWriter.startRequest(method, target: target, authority: host, to: &scratch)
+    HeadWriter.field(.userAgent, Self.agent, to: &scratch)
+    if let body { HeadWriter.field(.contentLength, body.count, to: &scratch) }
+    fields(&scratch)
+    HeadWriter.end(to: &scratch)
     scratch.withUnsafeBytes { stream.send($0) }
     if let body { stream.send(body) }
     requests.append(Request(receiver: receiver, method: method, silenceMax: silenceMax))
@@ -222,7 +218,7 @@ package final class ClientConnection: StreamHandler {
     scanner.reset()
     let headBytes = span.extracting(0..<count)
     let head = try ResponseHead(headBytes)
-    let framing = try head.framing(forMethod: request.method)
+    let framing = head.bodyFraming(forMethod: request.method)
     switch machine.receivedHead(head, framing: framing) {
     case .ignore: break
     case .receiveBody:

@@ -1,3 +1,4 @@
+import Content
 package import Posix
 
 /// What follows the head of a response, all of it known when the head is written.

@@ -45,13 +45,13 @@ package final class Server {
 
   package var connectionCount: Int { connections.count }
 
-  /// Starts to accept on `endpoint`; several loops may share one when `reusePort` is set.
+  /// Starts to accept on `endpoint`; several loops may share one when `sharesPort` is set.
   /// - Returns: where it listens, with the port the system picked when it was 0.
   @discardableResult
   package func listen(
-    on endpoint: Endpoint, reusePort: Bool = false, tls: TLSServer? = nil
+    on endpoint: Endpoint, sharesPort: Bool = false, tls: TLSServer? = nil
   ) throws(SystemError) -> Endpoint {
-    let listener = try Listener(loop, endpoint: endpoint, reusePort: reusePort, tls: tls) {
+    let listener = try Listener(loop, on: endpoint, sharesPort: sharesPort, tls: tls) {
       [unowned self] stream in self.accepted(stream)
     }
     listeners.append(listener)
@@ -77,6 +77,14 @@ package final class Server {
   }
 
   var isUnderPressure: Bool { connections.count > limits.connectionCountMax / 10 * 9 }
+
+  /// The buffer heads are built in, empty; the caller puts it back into `scratch`.
+  func takeScratch() -> [UInt8] {
+    var buffer: [UInt8] = []
+    swap(&buffer, &scratch)
+    buffer.removeAll(keepingCapacity: true)
+    return buffer
+  }
 
   /// The value of `Date`, made anew once a second.
   func refreshDate() {

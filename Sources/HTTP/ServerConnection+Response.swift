@@ -1,5 +1,5 @@
 package import Posix
-package import Transport
+import Transport
 package import Wire
 
 /// Writing responses. Each request gets exactly one: `respond`, or `startStreaming` followed by
@@ -14,7 +14,7 @@ extension ServerConnection {
   package func respond(
     _ status: Status, body: ResponseBody = .empty, contentLength: Int? = nil,
     observer: (any ResponseObserver)? = nil, endsConnection: Bool = false,
-    fields: (inout HeadWriter) -> Void = { _ in }
+    fields: (inout [UInt8]) -> Void = { _ in }
   ) {
     guard isOpen else { return }
     let isLast = endsConnection || server.isDraining
@@ -37,10 +37,10 @@ extension ServerConnection {
   /// A short text for people, with a line break at its end.
   package func respondText(
     _ status: Status, _ text: String, endsConnection: Bool = false,
-    fields: (inout HeadWriter) -> Void = { _ in }
+    fields: (inout [UInt8]) -> Void = { _ in }
   ) {
     respond(status, body: .bytes(Array((text + "\n").utf8)), endsConnection: endsConnection) {
-      $0.append(.contentType, "text/plain; charset=utf-8")
+      HeadWriter.field(.contentType, Self.plainText, to: &$0)
       fields(&$0)
     }
   }
@@ -50,13 +50,13 @@ extension ServerConnection {
   ///   or for a client of HTTP/1.0 ends with the connection.
   package func startStreaming(
     _ status: Status, length: Int?, source: any BodySource,
-    fields: (inout HeadWriter) -> Void = { _ in }
+    fields: (inout [UInt8]) -> Void = { _ in }
   ) {
     guard isOpen else { return source.bodyClosed(on: self) }
     usesChunks = length == nil && isVersion11
     let isLast = server.isDraining || (length == nil && !isVersion11)
     writeHead(status, length: length, isLast: isLast) { head in
-      if usesChunks { head.append(.transferEncoding, "chunked") }
+      if usesChunks { HeadWriter.field(.transferEncoding, Self.chunkedText, to: &head) }
       fields(&head)
     }
     machine.startedStreaming(endsConnection: isLast)
@@ -67,8 +67,9 @@ extension ServerConnection {
   package func append(_ bytes: [UInt8]) {
     guard isOpen, !bytes.isEmpty, !machine.isHeadRequest else { return }
     if usesChunks {
-      let head = Array((String(bytes.count, radix: 16) + "\r\n").utf8)
-      stream.send(head + bytes + [0x0d, 0x0a])
+      var chunk: [UInt8] = []
+      HeadWriter.chunkStart(byteCount: bytes.count, to: &chunk)
+      stream.send(chunk + bytes + HeadWriter.chunkEnd)
     } else {
       stream.send(bytes)
     }
@@ -83,7 +84,7 @@ extension ServerConnection {
 
   package func endStreaming() {
     guard isOpen, machine.state == .streamingBody else { return }
-    if usesChunks { stream.send(Array("0\r\n\r\n".utf8)) }
+    if usesChunks { stream.send(HeadWriter.lastChunk) }
     let ended = source
     source = nil
     finishQueueing(endsConnection: false, mustDrain: stream.queuedByteCount > 0)
@@ -91,27 +92,27 @@ extension ServerConnection {
   }
 
   private func writeHead(
-    _ status: Status, length: Int?, isLast: Bool, _ fields: (inout HeadWriter) -> Void
+    _ status: Status, length: Int?, isLast: Bool, _ fields: (inout [UInt8]) -> Void
   ) {
     server.refreshDate()
-    server.scratch.removeAll(keepingCapacity: true)
-    var head = HeadWriter(appendingTo: server.scratch)
-    server.scratch = []
-    head.start(status)
-    head.append(.date, server.dateText)
-    head.append(.server, Self.serverText)
-    if let length, !usesChunks || length > 0 { head.append(.contentLength, length) }
+    var head = server.takeScratch()
+    HeadWriter.startResponse(status, to: &head)
+    HeadWriter.field(.date, server.dateText, to: &head)
+    HeadWriter.field(.server, Self.serverText, to: &head)
+    if let length { HeadWriter.field(.contentLength, length, to: &head) }
     if isLast || !machine.keepsAlive || machine.inputEnded {
-      head.append(.connection, Self.closeText)
+      HeadWriter.field(.connection, Self.closeText, to: &head)
     } else if !isVersion11 {
-      head.append(.connection, Self.keepAliveText)
+      HeadWriter.field(.connection, Self.keepAliveText, to: &head)
     }
     fields(&head)
-    head.end()
-    server.scratch = head.bytes
+    HeadWriter.end(to: &head)
+    server.scratch = head
     server.scratch.withUnsafeBytes { stream.send($0) }
   }
 
+  private static let plainText = Array("text/plain; charset=utf-8".utf8)
+  private static let chunkedText = Array("chunked".utf8)
   private static let serverText = Array("spate".utf8)
   private static let closeText = Array("close".utf8)
   private static let keepAliveText = Array("keep-alive".utf8)

@@ -1,8 +1,8 @@
 package import Content
-package import Posix
+import Posix
 import Reactor
 package import Transport
-package import Wire
+import Wire
 
 /// One client's conversation with a server: reads requests, hands them over in order, writes the
 /// responses.
@@ -57,7 +57,9 @@ package final class ServerConnection: StreamHandler {
     timer?.schedule(after: server.limits.idleTimeoutUnderPressure)
     machine.refused()
     let delay = 1 + Int(stream.remote.port) % 5
-    respond(.serviceUnavailable, endsConnection: true) { $0.append(.retryAfter, delay) }
+    respond(.serviceUnavailable, endsConnection: true) {
+      HeadWriter.field(.retryAfter, delay, to: &$0)
+    }
   }
 
   /// Ends the connection as soon as nothing is owed on it.
