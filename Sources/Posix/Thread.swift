@@ -1,4 +1,5 @@
 import CLinux
+import Content
 
 /// A thread of the operating system. Whoever starts one joins it.
 package struct Thread: ~Copyable, Sendable {
@@ -51,7 +52,12 @@ package final class Monitor: @unchecked Sendable {
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
   package init() {
-    let codes = (pthread_mutex_init(mutex, nil), pthread_cond_init(condition, nil))
+    // Waits are measured on the clock that never steps.
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    let codes = (pthread_mutex_init(mutex, nil), pthread_cond_init(condition, &attributes))
+    pthread_condattr_destroy(&attributes)
     precondition(codes == (0, 0))
   }
 
@@ -70,6 +76,15 @@ package final class Monitor: @unchecked Sendable {
 
   /// Inside `withLock`: gives the lock up until woken. May return without cause: ask again.
   package func wait() { pthread_cond_wait(condition, mutex) }
+
+  /// The same, for `duration` of the monotonic clock at most; false when that time has passed.
+  package func wait(atMost duration: Duration) -> Bool {
+    let end = (Clock.now() + duration).nanoseconds
+    var time = timespec(
+      tv_sec: Int(end / 1_000_000_000), tv_nsec: Int(end % 1_000_000_000))
+    return pthread_cond_timedwait(condition, mutex, &time) == 0
+  }
+
   package func wakeOne() { pthread_cond_signal(condition) }
   package func wakeAll() { pthread_cond_broadcast(condition) }
 }

@@ -1,0 +1,72 @@
+import Content
+import Posix
+import Synchronization
+
+/// A thread that takes a turn when it is woken or when the time its last turn asked for has passed,
+/// and rests in between.
+final class Attendant: Sendable {
+  private struct State {
+    var isWoken = false
+    var isStopping = false
+    var waitsFor: Duration?
+  }
+
+  private let monitor = Monitor()
+  private let state = Mutex(State())
+  private let thread = Mutex<Thread?>(nil)
+
+  /// - Parameter turn: does what there is to do and says how long to rest at most, nil for until
+  ///   woken. It must not hold its owner: an owner that is let go could never end the thread.
+  func start(
+    name: String, _ turn: @escaping @Sendable () -> Duration?
+  ) throws(SystemError) {
+    try thread.withLock { thread throws(SystemError) in
+      thread = try Thread(name: name) { [self] in
+        while rest() {
+          let pause = turn()
+          state.withLock { $0.waitsFor = pause }
+        }
+      }
+    }
+  }
+
+  func wake() {
+    state.withLock { $0.isWoken = true }
+    monitor.withLock { monitor.wakeAll() }
+  }
+
+  /// Asked from inside a long turn.
+  var isStopping: Bool { state.withLock { $0.isStopping } }
+
+  /// Lets the turn under way end, then ends the thread, without waiting for it.
+  func dismiss() {
+    state.withLock { $0.isStopping = true }
+    monitor.withLock { monitor.wakeAll() }
+  }
+
+  /// Returns when the turn under way and the thread have ended. Never from the thread itself.
+  func stop() {
+    dismiss()
+    let ended = thread.withLock { $0.take() }
+    ended?.join()
+  }
+
+  /// False when the thread is to end.
+  private func rest() -> Bool {
+    monitor.withLock {
+      while true {
+        let seen = state.withLock { state in
+          defer { state.isWoken = false }
+          return state
+        }
+        if seen.isStopping { return false }
+        if seen.isWoken { return true }
+        guard let pause = seen.waitsFor else {
+          monitor.wait()
+          continue
+        }
+        if !monitor.wait(atMost: pause) { return !isStopping }
+      }
+    }
+  }
+}

@@ -1,0 +1,279 @@
+package import Content
+import Digests
+import Posix
+import Synchronization
+
+/// A peer's cache: a directory with one sparse data file for each package and an index of the pieces
+/// in them that were verified.
+///
+/// It may lose pieces; it never serves a wrong one. A piece counts when the index has it; the index
+/// has it only after its bytes were hashed and written, and forgets it on disk before its bytes go.
+package final class PieceStore: Sendable {
+  /// Pieces the store had to give up; whoever announced them takes that back.
+  package struct Loss: Sendable, Hashable {
+    package enum Cause: Sendable, Hashable {
+      case evicted
+      /// The disk refused to keep them.
+      case notSynchronized
+      /// The index no longer takes anything; the pieces are on disk but not served.
+      case notIndexed
+    }
+
+    package let id: PackageID
+    package let runs: [PieceRun]
+    package let cause: Cause
+    /// The package is out of the cache altogether; its `StoredPackage` is of no use any more.
+    package let isWhole: Bool
+  }
+
+  /// A package that a past or the present process put into the cache.
+  package struct Summary: Sendable {
+    package let id: PackageID
+    package let geometry: Geometry
+    /// What the caller gave to `open`.
+    package let metadata: [UInt8]
+    package let verifiedCount: Int
+  }
+
+  /// Verified bytes not yet known to be on the disk that make the flusher go at once.
+  package static let unsynchronizedByteCountMax = 64 << 20
+  /// How long they may wait otherwise.
+  package static let unsynchronizedTimeMax = Duration.seconds(5)
+
+  package let directory: String
+  /// Bytes of package data, nil for as many as the disk has.
+  package let limit: Int?
+  /// Set when the index was damaged: where its file was put.
+  package let damagedIndexPath: String?
+
+  let index: Mutex<StoreIndex>
+  let onLoss: @Sendable (Loss) -> Void
+  let evicting = Mutex(())
+  /// Held while a data file is looked over, so that nobody writes to it meanwhile.
+  private let opening = Mutex(())
+  let usedCount = Atomic<Int>(0)
+  let unsynchronizedByteCount = Atomic<Int>(0)
+  let indexThread = Attendant()
+  let flushThread = Attendant()
+  let pending = Mutex<[Submission]>([])
+  private let lock: Mutex<OpenFile?>
+  private let opened = Mutex<[PackageID: StoredPackage]>([:])
+  private let ticks: Atomic<UInt64>
+
+  /// Makes the directory when it is missing and takes its lock.
+  ///
+  /// - Parameters:
+  ///   - bootID: tells one boot of the machine from another; the kernel's own when nil.
+  ///   - onLoss: told of pieces given up, on whatever thread found out; it returns soon.
+  package init(
+    directory: String, limit: Int? = nil, bootID: String? = nil,
+    onLoss: @escaping @Sendable (Loss) -> Void = { _ in }
+  ) throws(StorageError) {
+    self.directory = directory
+    self.limit = limit
+    self.onLoss = onLoss
+    let packages = "\(directory)/packages"
+    try onPath(packages) { () throws(SystemError) in
+      try FileSystem.makeDirectory(directory, mode: 0o700)
+      try FileSystem.changePermissions(of: directory, to: 0o700)
+      try FileSystem.makeDirectory(packages, mode: 0o700)
+    }
+    lock = Mutex(try Self.lock(directory))
+    let boot =
+      if let bootID { bootID } else {
+        try onPath(directory) { () throws(SystemError) in try Machine.bootID() }
+      }
+    let (index, damaged) = try Self.openIndex("\(directory)/index.sqlite", bootID: boot)
+    damagedIndexPath = damaged
+    let rows = index.rows
+    self.index = Mutex(index)
+    ticks = Atomic(rows.values.map(\.lastUse).max() ?? 0)
+    let used = rows.values.reduce(0) { sum, row in
+      sum
+        + PieceLedger(geometry: row.geometry, verified: row.verified, durable: row.durable)
+        .occupiedByteCount
+    }
+    usedCount.store(used, ordering: .relaxed)
+    // Without its row a data file says nothing, except when the rows were lost: then `open` may
+    // still find its pieces there.
+    if damaged == nil { try removeOrphans(keeping: Set(rows.keys)) }
+    try startThreads()
+  }
+
+  deinit {
+    indexThread.dismiss()
+    flushThread.dismiss()
+  }
+
+  private static func lock(_ directory: String) throws(StorageError) -> OpenFile {
+    let path = "\(directory)/lock"
+    let file = try onPath(path) { () throws(SystemError) in
+      try OpenFile(path: path, .createOrOpen)
+    }
+    guard try onPath(path, { () throws(SystemError) in try file.lockExclusively() }) else {
+      throw .inUse(path: directory)
+    }
+    return file
+  }
+
+  private static func openIndex(
+    _ path: String, bootID: String
+  ) throws(StorageError) -> (StoreIndex, damaged: String?) {
+    do {
+      return (try StoreIndex(path: path, bootID: bootID), nil)
+    } catch .damagedDatabase {
+      let aside = try setAside(path)
+      return (try StoreIndex(path: path, bootID: bootID), aside)
+    }
+  }
+
+  private func removeOrphans(keeping ids: Set<PackageID>) throws(StorageError) {
+    let packages = "\(directory)/packages"
+    let entries = try onPath(packages) { () throws(SystemError) in
+      try FileSystem.list(packages)
+    }
+    for entry in entries {
+      guard let id = PackageID(hex: entry.name), !ids.contains(id) else { continue }
+      let path = "\(packages)/\(entry.name)"
+      try onPath(path) { () throws(SystemError) in try FileSystem.remove(path) }
+    }
+  }
+
+  func nextTick() -> UInt64 { ticks.add(1, ordering: .relaxed).newValue }
+
+  func dataPath(of id: PackageID) -> String { "\(directory)/packages/\(id.hex)" }
+
+  var openPackages: [StoredPackage] { opened.withLock { Array($0.values) } }
+
+  func openPackage(_ id: PackageID) -> StoredPackage? { opened.withLock { $0[id] } }
+
+  func releaseLock() { lock.withLock { $0 = nil } }
+
+  func forget(_ id: PackageID) { opened.withLock { $0[id] = nil } }
+
+  /// What a store holds on disk, partial pieces included.
+  package var usedByteCount: Int { usedCount.load(ordering: .relaxed) }
+
+  /// What is in the index, in the order of ids.
+  package func packages() -> [Summary] {
+    index.withLock { index in
+      index.rows.values.sorted { $0.id < $1.id }.map { row in
+        Summary(
+          id: row.id, geometry: row.geometry, metadata: row.metadata,
+          verifiedCount: row.verified.count)
+      }
+    }
+  }
+}
+
+/// Opening packages.
+extension PieceStore {
+  /// The package with what the cache has of it, or a new empty one. Where the data file is not as it
+  /// was left, its pieces are hashed again first, so this can take long: call it from a worker.
+  ///
+  /// - Parameters:
+  ///   - pieceLayer: the root of each piece; checked against the id.
+  ///   - metadata: kept for the caller, who finds it again in `packages()`: the encoded manifest.
+  package func open(
+    id: PackageID, geometry: Geometry, pieceLayer: [SHA256Digest], metadata: [UInt8]
+  ) throws(StorageError) -> StoredPackage {
+    guard pieceLayer.count == geometry.pieceCount,
+      TreeHash.root(pieceLayer: pieceLayer, geometry: geometry) == id.root
+    else { throw .mismatched(id) }
+    if let package = openPackage(id) { return package }
+    let tick = nextTick()
+    try index.withLock { index throws(StorageError) in
+      try index.register(
+        id, geometry: geometry, pieceLayer: pieceLayer, metadata: metadata, tick: tick)
+    }
+    guard let package = try reopen(id) else { throw .discarded(id) }
+    return package
+  }
+
+  /// The same for a package that the index knows; nil when it does not.
+  package func reopen(_ id: PackageID) throws(StorageError) -> StoredPackage? {
+    try opening.withLock { _ throws(StorageError) in try reopenAlone(id) }
+  }
+
+  private func reopenAlone(_ id: PackageID) throws(StorageError) -> StoredPackage? {
+    if let package = openPackage(id) { return package }
+    guard let row = index.withLock({ $0.rows[id] }) else { return nil }
+    let path = dataPath(of: id)
+    let (file, survey) = try surveyed(row, path: path)
+    if survey.kept != row.verified {
+      try index.withLock { index throws(StorageError) in
+        try index.remove(id, row.verified.subtracting(survey.kept))
+        try index.add([
+          StoreIndex.Addition(
+            id: id, pieces: survey.kept, seal: survey.seal, lastUse: row.lastUse)
+        ])
+      }
+    }
+    var durable = row.durable
+    durable.formIntersection(survey.kept)
+    let package = StoredPackage(
+      row: row, file: file, path: path, in: self, verified: survey.kept, durable: durable)
+    let ledger = PieceLedger(geometry: row.geometry, verified: row.verified, durable: durable)
+    usedCount.add(package.occupiedByteCount - ledger.occupiedByteCount, ordering: .relaxed)
+    opened.withLock { $0[id] = package }
+    return package
+  }
+
+  private struct Survey {
+    var kept: PieceSet
+    var seal: FileSeal
+  }
+
+  /// Opens the data file and finds out what in it can be trusted: all that is indexed when the file
+  /// is as it was left, else what still matches the tree.
+  private func surveyed(
+    _ row: StoreIndex.Row, path: String
+  ) throws(StorageError) -> (OpenFile, Survey) {
+    try onPath(path) { () throws(SystemError) in
+      let isThere = try FileSystem.statusIfPresent(of: path) != nil
+      let file = try OpenFile(path: path, .createOrOpen)
+      let status = try file.status()
+      let isIntact = FileSeal(status) == row.seal && status.byteCount == row.geometry.byteCount
+      if isIntact { return (file, Survey(kept: row.verified, seal: row.seal)) }
+      let candidates =
+        if !isThere {
+          PieceSet(pieceCount: row.geometry.pieceCount)
+        } else if damagedIndexPath != nil, row.verified.isEmpty {
+          PieceSet.full(pieceCount: row.geometry.pieceCount)
+        } else {
+          row.verified
+        }
+      if status.byteCount != row.geometry.byteCount {
+        try file.truncate(to: row.geometry.byteCount)
+      }
+      let kept = try PieceReader.matching(
+        candidates, of: row.pieceLayer, geometry: row.geometry, in: file)
+      for run in kept.inverted.runs where isThere { try file.vacate(run, of: row.geometry) }
+      return (file, Survey(kept: kept, seal: FileSeal(try file.status())))
+    }
+  }
+}
+
+extension OpenFile {
+  /// Gives the pieces' blocks back.
+  func vacate(_ run: PieceRun, of geometry: Geometry) throws(SystemError) {
+    // Past the file's end too: a block that the end cuts is only freed as a whole.
+    guard
+      let range = ByteRange(
+        offset: run.first.rawValue * geometry.pieceByteCount,
+        count: run.count * geometry.pieceByteCount)
+    else { return }
+    try punchHole(range)
+  }
+}
+
+/// Renames a damaged database out of the way, with its log; an older one there is replaced.
+/// - Returns: where it is now.
+func setAside(_ path: String) throws(StorageError) -> String {
+  let aside = "\(path).damaged"
+  try onPath(path) { () throws(SystemError) in
+    try FileSystem.rename(path, to: aside)
+    for suffix in ["-wal", "-shm"] { try FileSystem.remove(path + suffix) }
+  }
+  return aside
+}
