@@ -9,9 +9,7 @@ package final class Stream {
   static let sentPerTurnByteCountMax = 1024 * 1024
   /// What the kernel may hold of a connection beyond what is in flight.
   static let kernelUnsentByteCountMax: Int32 = 512 * 1024
-  /// How long a finished stream waits for the other side's end, so that its last words are not lost
-  /// to a reset; and how much it throws away meanwhile.
-  static let lingerDurationMax = Duration.seconds(2)
+  /// What a finished stream throws away while it waits for the other side's end.
   static let lingerByteCountMax = 4 * 1024 * 1024
 
   private enum State {
@@ -46,6 +44,10 @@ package final class Stream {
   private var owesDrained = false
   private var owesReadable = false
   private var hasAnnouncedClose = false
+
+  /// How long a finished stream waits for the other side's end, so that its last words are not lost
+  /// to a reset.
+  package var lingerDurationMax = Duration.seconds(2)
 
   /// Bytes handed to the kernel since the beginning; of TLS, before encryption.
   package private(set) var sentByteCount = 0
@@ -389,7 +391,7 @@ extension Stream {
     writeWatch?.turnOff()
     readWatch?.turnOn()
     let timer = Timer(loop) { [unowned self] in end(.local) }
-    timer.schedule(after: Self.lingerDurationMax)
+    timer.schedule(after: lingerDurationMax)
     lingerTimer = timer
   }
 
