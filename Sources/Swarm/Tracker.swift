@@ -1,4 +1,5 @@
 package import Content
+import HeapModule
 
 /// The origin's look-up table: who holds which piece, how busy, how near; which piece goes out next
 /// and to whom. Soft state: a new tracker asks every peer for its whole bitmap and knows as much as
@@ -8,23 +9,53 @@ package struct Tracker: Sendable {
   /// What the origin itself is sending now, told by its shell: shown in the referrals.
   package var originLoad = UploadLoad(active: 0, limit: 0, byteRate: 0)
 
+  var tables: [PackageTable?] = []
+  var tableIndices: [PackageID: Int] = [:]
+  private var freeTables: [Int] = []
+  var peers: [PeerRecord?] = []
+  var slots: [PeerID: UInt32] = [:]
+  private var freeSlots: [UInt32] = []
+  private var generation: UInt32 = 0
+  private var deadlines = Heap<Deadline>()
+  private var deadlineCount: UInt64 = 0
+  var reputation: Reputation
+  private var originMeter = OriginMeter()
+  var announceCount: UInt64 = 0
+  var complaintCount: UInt64 = 0
+  /// Mean speed of uploads between peers, bytes a second: what the slow are slow against.
+  var servedRate = 0
+
   package init(limits: TrackerLimits = TrackerLimits()) {
     self.limits = limits
+    reputation = Reputation(soleAccusationCountMax: limits.soleAccusationCountMax)
   }
 
   /// Makes the package known. Registering it again changes nothing.
   package mutating func register(_ id: PackageID, _ geometry: Geometry) {
-    fatalError()
+    guard tableIndices[id] == nil, tableIndices.count < limits.packageCountMax else { return }
+    let table = PackageTable(id: id, geometry: geometry)
+    if let index = freeTables.popLast() {
+      tables[index] = table
+      tableIndices[id] = index
+    } else {
+      tableIndices[id] = tables.count
+      tables.append(table)
+    }
   }
 
   /// Forgets the package and what is known of its holders.
   package mutating func withdraw(_ id: PackageID) {
-    fatalError()
+    guard let index = tableIndices.removeValue(forKey: id), let table = tables[index] else {
+      return
+    }
+    for member in table.members {
+      peers[Int(member.slot)]?.memberships.removeAll { $0 == UInt32(index) }
+    }
+    tables[index] = nil
+    freeTables.append(index)
   }
 
-  package func knows(_ id: PackageID) -> Bool {
-    fatalError()
-  }
+  package func knows(_ id: PackageID) -> Bool { tableIndices[id] != nil }
 
   /// Takes a peer's report and answers it. The peer is reachable at `address`, where its connection
   /// came from, and the port it claims. Packages that are not registered, or reported with another
@@ -33,16 +64,160 @@ package struct Tracker: Sendable {
     _ announce: Announce, from address: IPAddress, now: Instant,
     rng: inout some RandomNumberGenerator
   ) -> Referral {
-    fatalError()
+    announceCount &+= 1
+    expire(now: now)
+    guard !announce.peer.isOrigin else { return Referral(interval: interval, packages: []) }
+    if announce.isLeaving {
+      if let slot = slots[announce.peer] { drop(slot) }
+      return Referral(interval: interval, packages: [])
+    }
+    guard let slot = admit(announce, from: address, now: now) else {
+      let parts = announce.reports.compactMap {
+        sources(of: $0.package, for: address, site: announce.site, now: now, rng: &rng)
+      }
+      return Referral(interval: interval, packages: parts)
+    }
+    var parts: [PackageReferral] = []
+    for report in announce.reports.prefix(Announce.reportCountMax) {
+      guard let tableIndex = tableIndices[report.package],
+        tables[tableIndex]?.geometry.pieceCount == report.pieceCount
+      else { continue }
+      parts.append(take(report, slot: slot, tableIndex: tableIndex, now: now, rng: &rng))
+    }
+    return Referral(interval: interval, packages: parts)
   }
 
-  /// The ranked sources for somebody who only asks (`/-/referral/ID`, or a redirected request):
-  /// no leases. Nil when the package is not registered.
-  package func sources(
-    of id: PackageID, for address: IPAddress, site: String = "", except asker: PeerID? = nil,
-    now: Instant, rng: inout some RandomNumberGenerator
-  ) -> PackageReferral? {
-    fatalError()
+  /// How often to report: the more peers, the less often.
+  private var interval: Duration {
+    let seconds = Duration.seconds(slots.count / max(1, limits.peersPerSecond))
+    return min(max(seconds, limits.interval.lowerBound), limits.interval.upperBound)
+  }
+
+  private var silenceMax: Duration {
+    interval * limits.missedIntervalCountMax + .seconds(1)
+  }
+
+  /// The announcer's slot, brought up to date; nil when the table is full.
+  private mutating func admit(
+    _ announce: Announce, from address: IPAddress, now: Instant
+  ) -> UInt32? {
+    let endpoint = Endpoint(address: address.unmapped, port: announce.port)
+    let deadline = now + silenceMax
+    if let slot = slots[announce.peer], var peer = peers[Int(slot)] {
+      let wasServing = peer.isServing
+      peer.endpoint = endpoint
+      peer.site = announce.site
+      peer.uploads = announce.uploads
+      peer.deadline = deadline
+      peer.isDown = false
+      peer.deadReporter = nil
+      peers[Int(slot)] = peer
+      if peer.isServing != wasServing { recount(slot) }
+      return slot
+    }
+    guard slots.count < limits.peerCountMax else { return nil }
+    generation &+= 1
+    var peer = PeerRecord(
+      id: announce.peer, generation: generation, endpoint: endpoint, site: announce.site,
+      uploads: announce.uploads, deadline: deadline)
+    peer.isSuspended = reputation.isSuspended(announce.peer)
+    let slot = freeSlots.popLast() ?? UInt32(peers.count)
+    if Int(slot) == peers.count { peers.append(peer) } else { peers[Int(slot)] = peer }
+    slots[announce.peer] = slot
+    schedule(.peer, slot: slot, at: deadline)
+    return slot
+  }
+
+  private mutating func take(
+    _ report: PackageReport, slot: UInt32, tableIndex: Int, now: Instant,
+    rng: inout some RandomNumberGenerator
+  ) -> PackageReferral {
+    tables[tableIndex]!.announceCount &+= 1
+    let isServing = peers[Int(slot)]!.isServing
+    let index: Int
+    if let known = tables[tableIndex]!.index(of: slot) {
+      index = known
+    } else {
+      index = tables[tableIndex]!.join(slot: slot, isServing: isServing)
+      peers[Int(slot)]!.memberships.append(UInt32(tableIndex))
+    }
+    switch report.holdings {
+    case .whole(let held):
+      if held.pieceCount == report.pieceCount {
+        tables[tableIndex]!.replaceHoldings(held, at: index)
+      }
+    case .changes(let gained, let evicted):
+      tables[tableIndex]!.change(gained: gained, evicted: evicted, at: index)
+    }
+    for delivery in report.deliveries.prefix(PackageReport.deliveryCountMax) { take(delivery) }
+    for complaint in report.complaints.prefix(PackageReport.complaintCountMax) {
+      take(complaint, from: slot, tableIndex: tableIndex, now: now)
+    }
+    var part = PackageReferral(package: report.package, pieceCount: report.pieceCount)
+    part.wantsWhole = !tables[tableIndex]!.members[index].isKnown
+    if !part.wantsWhole {
+      part.leases = lease(report, slot: slot, tableIndex: tableIndex, now: now)
+    }
+    part.sources = rankedSources(
+      tableIndex: tableIndex, address: peers[Int(slot)]!.endpoint.address,
+      site: peers[Int(slot)]!.site, except: slot, now: now, rng: &rng)
+    part.promises = promises(slot: slot, tableIndex: tableIndex, now: now)
+    return part
+  }
+
+  private mutating func lease(
+    _ report: PackageReport, slot: UInt32, tableIndex: Int, now: Instant
+  ) -> [Lease] {
+    guard report.wantedPieceCount > 0, let peer = peers[Int(slot)],
+      let index = tables[tableIndex]!.index(of: slot)
+    else { return [] }
+    let pieceByteCount = tables[tableIndex]!.geometry.pieceByteCount
+    let leasedByteCount = tables[tableIndex]!.leasedPieceCount * pieceByteCount
+    let byteCountMax = max(
+      limits.leasedByteCountMin,
+      Int(Double(originMeter.byteRate) * limits.targetPeriod.seconds))
+    let term = term(leasedByteCount: leasedByteCount, peer: peer, pieceByteCount: pieceByteCount)
+    let request = LeaseRequest(
+      wantedPieceCount: report.wantedPieceCount,
+      reachable: report.isStarving ? reachable(from: slot, tableIndex: tableIndex, now: now) : nil,
+      byteRate: peer.originRate,
+      roomPieceCount: (byteCountMax - leasedByteCount) / pieceByteCount, deadline: now + term,
+      now: now)
+    guard request.roomPieceCount > 0 || report.isStarving else { return [] }
+    let runs = tables[tableIndex]!.lease(request, at: index)
+    if !runs.isEmpty { schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: now + term) }
+    return runs.map { Lease(run: $0, term: term) }
+  }
+
+  /// A second, and four times what the origin's line needs for all that is promised.
+  private func term(
+    leasedByteCount: Int, peer: PeerRecord, pieceByteCount: Int
+  ) -> Duration {
+    let rate = Double(max(originMeter.byteRate, peer.originRate, 128 << 10))
+    let expected = Double(leasedByteCount + 4 * pieceByteCount) / rate
+    let term = Duration.seconds(1) + .nanoseconds(Int64(min(expected * 4, 3_600) * 1e9))
+    return min(max(term, limits.leaseTerm.lowerBound), limits.leaseTerm.upperBound)
+  }
+
+  /// What the sources that are of use to a member hold together; in a large swarm, some of them.
+  private func reachable(from slot: UInt32, tableIndex: Int, now: Instant) -> PieceSet {
+    var union = PieceSet(pieceCount: tables[tableIndex]!.geometry.pieceCount)
+    for member in tables[tableIndex]!.members.prefix(limits.reachableCountMax)
+    where member.isCounted && member.slot != slot {
+      if peers[Int(slot)]!.shuns(member.slot, now: now) { continue }
+      union.formUnion(member.held)
+      if union.isFull { break }
+    }
+    return union
+  }
+
+  private func promises(slot: UInt32, tableIndex: Int, now: Instant) -> [Promise] {
+    guard let table = tables[tableIndex], let index = table.index(of: slot) else { return [] }
+    return table.promised(to: table.members[index]).compactMap { grant in
+      guard let holder = peers[Int(grant.slot)], holder.isServing else { return nil }
+      return Promise(
+        holder: holder.id, run: grant.run, expected: max(.zero, grant.expected - now))
+    }
   }
 
   /// The origin's shell tells how a response for `run` ended: `isComplete` false when it broke off
@@ -52,16 +227,88 @@ package struct Tracker: Sendable {
     _ run: PieceRun, of id: PackageID, to peer: PeerID?, byteCount: Int, duration: Duration,
     isComplete: Bool, now: Instant
   ) {
-    fatalError()
+    originMeter.add(byteCount: max(0, byteCount), now: now)
+    guard let tableIndex = tableIndices[id] else { return }
+    tables[tableIndex]!.originByteCount += max(0, byteCount)
+    guard let peer, let slot = slots[peer] else { return }
+    if isComplete, let rate = byteRate(byteCount: byteCount, duration: duration) {
+      peers[Int(slot)]!.originRate = smoothed(peers[Int(slot)]!.originRate, rate)
+    }
+    if !isComplete, let index = tables[tableIndex]!.index(of: slot) {
+      // It may come back for the rest: its lease ends soon, not now.
+      let deadline = now + .seconds(1)
+      tables[tableIndex]!.limitLeases(at: index, to: deadline)
+      schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: deadline)
+    }
   }
 
-  /// Drops the peers and leases whose time is over. Each announce does a little of it; the shell
-  /// calls it about once a second so that a silent table empties too.
+  /// Drops the peers and leases whose time is over. Each announce does it too; the shell calls it
+  /// about once a second so that a silent table empties.
   package mutating func expire(now: Instant) {
-    fatalError()
+    while let next = deadlines.min, next.instant <= now {
+      deadlines.removeMin()
+      guard let peer = peers[Int(next.slot)], peer.generation == next.generation else { continue }
+      switch next.subject {
+      case .peer:
+        if peer.deadline <= now {
+          drop(next.slot)
+        } else {
+          schedule(.peer, slot: next.slot, at: peer.deadline)
+        }
+      case .leases(let table):
+        guard let index = tables[Int(table)]?.index(of: next.slot) else { continue }
+        _ = tables[Int(table)]!.expireLeases(at: index, now: now)
+      }
+    }
+    for peer in reputation.expire(now: now) { reconsider(peer) }
   }
 
-  package func snapshot() -> TrackerSnapshot {
-    fatalError()
+  private mutating func schedule(_ subject: Deadline.Subject, slot: UInt32, at instant: Instant) {
+    guard let peer = peers[Int(slot)] else { return }
+    deadlineCount &+= 1
+    deadlines.insert(
+      Deadline(
+        instant: instant, number: deadlineCount, slot: slot, generation: peer.generation,
+        subject: subject))
+  }
+
+  mutating func drop(_ slot: UInt32) {
+    guard let peer = peers[Int(slot)] else { return }
+    for table in peer.memberships { tables[Int(table)]?.leave(slot: slot) }
+    slots[peer.id] = nil
+    peers[Int(slot)] = nil
+    freeSlots.append(slot)
+  }
+
+  /// Brings the counts of all its packages in line with whether the peer serves.
+  mutating func recount(_ slot: UInt32) {
+    guard let peer = peers[Int(slot)] else { return }
+    for table in peer.memberships {
+      guard let index = tables[Int(table)]?.index(of: slot) else { continue }
+      tables[Int(table)]!.setCounted(peer.isServing, at: index)
+    }
+  }
+}
+
+/// How fast the origin sends altogether, over half-second windows.
+struct OriginMeter: Sendable {
+  private static let window: Duration = .milliseconds(500)
+
+  private(set) var byteRate = 0
+  private var byteCount = 0
+  private var start: Instant?
+
+  mutating func add(byteCount: Int, now: Instant) {
+    self.byteCount += byteCount
+    guard let start else {
+      start = now
+      return
+    }
+    guard now - start >= Self.window else { return }
+    if let rate = Swarm.byteRate(byteCount: self.byteCount, duration: now - start) {
+      byteRate = smoothed(byteRate, rate)
+    }
+    self.byteCount = 0
+    self.start = now
   }
 }

@@ -7,6 +7,8 @@ package struct TrackerLimits: Hashable, Sendable {
   package var sourceCountMax = 41
   /// Members looked at to find them in a swarm too large to rank as a whole.
   package var sampleCountMax = 96
+  /// Members looked at to find what a starving one cannot get from anybody.
+  package var reachableCountMax = 512
   /// How often a peer is to report: the shortest, for small swarms, and the longest.
   package var interval: ClosedRange<Duration> = .seconds(1)...(.seconds(30))
   /// Peers for each second of interval.
@@ -17,7 +19,7 @@ package struct TrackerLimits: Hashable, Sendable {
   /// What the origin has promised to send is at most what it can send in this time.
   package var targetPeriod: Duration = .milliseconds(500)
   /// Bytes leased out before the origin's speed is known.
-  package var leasedByteCountMin = 8 << 20
+  package var leasedByteCountMin = 4 << 20
   /// Out of the referrals after a corrupt piece.
   package var corruptPenalty: Duration = .seconds(600)
   /// Last in the referrals after being called dead or stalled.

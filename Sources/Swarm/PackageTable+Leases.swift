@@ -1,0 +1,108 @@
+import Content
+
+/// What a member asks of the origin, and what bounds the answer.
+struct LeaseRequest: Sendable {
+  var wantedPieceCount: Int
+  /// What the sources of use to the member hold together, when it is starving.
+  var reachable: PieceSet?
+  /// Bytes a second from the origin to this member; 0 when unknown.
+  var byteRate: Int
+  /// Pieces the origin may still promise within its target period.
+  var roomPieceCount: Int
+  var deadline: Instant
+  var now: Instant
+}
+
+extension PackageTable {
+  /// Chooses what the origin sends to the member now and books it.
+  ///
+  /// Fresh pieces first: each goes out once, in the order of the file. A member that serves nobody
+  /// gets them only when no one who serves is waiting, or when it starves. When everything is out,
+  /// a starving member gets what no source of use to it holds, then, within a small budget, what
+  /// is held by the fewest.
+  mutating func lease(_ request: LeaseRequest, at index: Int) -> [PieceRun] {
+    let member = members[index]
+    let isServed = member.isCounted || askerCount == 0 || request.reachable != nil
+    guard request.wantedPieceCount > 0, isServed, !member.held.isFull else { return [] }
+    let askers = max(1, askerCount + (member.isCounted ? 0 : 1))
+    let runMax = RunLength.pieces(
+      askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate)
+    let quota = RunLength.outstandingPieces(
+      askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
+      freshPieceCount: unheld.count)
+    let leased = member.leases.reduce(0) { sum, lease in
+      sum + lease.run.pieces.reduce(0) { $0 + (member.held.contains($1) ? 0 : 1) }
+    }
+    var room = min(request.wantedPieceCount, quota - leased, max(1, request.roomPieceCount))
+    var fresh = unheld.subtracting(member.held)
+    member.leases.forEach { fresh.remove($0.run) }
+    var runs = take(&room, from: fresh, runMax: runMax, request: request, at: index)
+    guard runs.isEmpty, let reachable = request.reachable, leased == 0 else { return runs }
+    var needed = member.held.inverted
+    room = min(request.wantedPieceCount, quota)
+    needed.subtract(reachable)
+    var lost = PieceSet(pieceCount: geometry.pieceCount)
+    needed.forEach { if leaseCount(of: $0) == 0 { lost.insert($0) } }
+    runs = take(&room, from: lost, runMax: runMax, request: request, at: index)
+    if runs.isEmpty, let spare = spare(for: member, now: request.now) {
+      runs = [PieceRun(spare)]
+      book(PieceRun(spare), request: request, at: index)
+    }
+    return runs
+  }
+
+  private mutating func take(
+    _ room: inout Int, from set: PieceSet, runMax: Int, request: LeaseRequest, at index: Int
+  ) -> [PieceRun] {
+    var rest = set
+    var runs: [PieceRun] = []
+    while room > 0, runs.count < PackageReferral.leaseCountMax,
+      let first = rest.first(from: cursor) ?? rest.first(from: 0),
+      let run = rest.run(from: first, countMax: min(runMax, room))
+    {
+      rest.remove(run)
+      room -= run.count
+      cursor = run.end < geometry.pieceCount ? run.end : 0
+      book(run, request: request, at: index)
+      runs.append(run)
+    }
+    return runs
+  }
+
+  private mutating func book(_ run: PieceRun, request: LeaseRequest, at index: Int) {
+    addLease(LeaseRecord(run: run, deadline: request.deadline), at: index)
+    guard members[index].isCounted else { return }
+    if grants.count >= Self.grantCountMax { grants.removeFirst() }
+    grants.append((members[index].slot, run, request.deadline))
+  }
+
+  /// The piece held by the fewest that the member lacks, while the budget for sending pieces again
+  /// lasts: a hundredth of the package, refilled at a four-hundredth, or one piece, a second.
+  private mutating func spare(for member: Member, now: Instant) -> PieceIndex? {
+    let rate = max(1, Double(geometry.pieceCount) / 400)
+    let limit = Self.spareCountMax(pieceCount: geometry.pieceCount)
+    spareCount = min(limit, spareCount + max(0, (now - spareFilled).seconds) * rate)
+    spareFilled = now
+    guard spareCount >= 1 else { return nil }
+    var best: PieceIndex?
+    member.held.inverted.forEach { piece in
+      guard leaseCount(of: piece) == 0 else { return }
+      if best.map({ holderCount(of: piece) < holderCount(of: $0) }) ?? true { best = piece }
+    }
+    if best != nil { spareCount -= 1 }
+    return best
+  }
+
+  /// Leases of others for pieces that the member lacks, latest first: with whom, and until when.
+  func promised(to member: Member) -> [(slot: UInt32, run: PieceRun, expected: Instant)] {
+    var found: [(slot: UInt32, run: PieceRun, expected: Instant)] = []
+    for grant in grants.reversed() where grant.slot != member.slot {
+      guard found.count < PackageReferral.promiseCountMax else { break }
+      let isOpen = grant.run.pieces.contains {
+        leaseCount(of: $0) > 0 && !member.held.contains($0)
+      }
+      if isOpen { found.append(grant) }
+    }
+    return found
+  }
+}

@@ -1,0 +1,204 @@
+import Content
+import DequeModule
+
+/// A run the origin is sending to a member.
+struct LeaseRecord: Sendable {
+  var run: PieceRun
+  var deadline: Instant
+}
+
+/// One peer's place in the table of one package.
+struct Member: Sendable {
+  let slot: UInt32
+  /// Its pieces and leases are in the counts.
+  var isCounted = false
+  /// It has told its whole bitmap to this tracker.
+  var isKnown = false
+  var held: PieceSet
+  var leases: [LeaseRecord] = []
+
+  func hasLeased(_ piece: PieceIndex) -> Bool {
+    leases.contains { $0.run.contains(piece) }
+  }
+}
+
+/// Who holds which piece of one package, and which pieces are on their way.
+///
+/// Invariant: `holderCounts[p]` is the number of counted members that hold p, `leaseCounts[p]` the
+/// number of leases for p whose counted member does not hold it yet, and p is in `unheld` exactly
+/// when both are 0: only the origin has it.
+struct PackageTable: Sendable {
+  static let grantCountMax = 128
+
+  let id: PackageID
+  let geometry: Geometry
+  private(set) var members: [Member] = []
+  private var indices: [UInt32: Int] = [:]
+  private var holderCounts: [UInt32]
+  private var leaseCounts: [UInt8]
+  private(set) var unheld: PieceSet
+  private let full: PieceSet
+  /// Counted members that still need pieces.
+  private(set) var askerCount = 0
+  /// Pieces leased and not held by whom they were leased to.
+  private(set) var leasedPieceCount = 0
+  /// Where the next fresh piece is looked for: pieces go out in the order of the file.
+  var cursor = 0
+  /// The latest leases, for promises.
+  var grants: Deque<(slot: UInt32, run: PieceRun, expected: Instant)> = []
+  /// What starving members may still be sent again, in pieces.
+  var spareCount: Double
+  var spareFilled: Instant = .zero
+  var originByteCount = 0
+  var announceCount: UInt64 = 0
+
+  init(id: PackageID, geometry: Geometry) {
+    self.id = id
+    self.geometry = geometry
+    holderCounts = Array(repeating: 0, count: geometry.pieceCount)
+    leaseCounts = Array(repeating: 0, count: geometry.pieceCount)
+    full = .full(pieceCount: geometry.pieceCount)
+    unheld = full
+    spareCount = Self.spareCountMax(pieceCount: geometry.pieceCount)
+  }
+
+  static func spareCountMax(pieceCount: Int) -> Double { max(2, Double(pieceCount) / 100) }
+
+  func index(of slot: UInt32) -> Int? { indices[slot] }
+
+  func holderCount(of piece: PieceIndex) -> Int { Int(holderCounts[piece.rawValue]) }
+  func leaseCount(of piece: PieceIndex) -> Int { Int(leaseCounts[piece.rawValue]) }
+
+  var heldPieceCount: Int { holderCounts.reduce(0) { $0 + ($1 > 0 ? 1 : 0) } }
+
+  mutating func join(slot: UInt32, isServing: Bool) -> Int {
+    indices[slot] = members.count
+    members.append(Member(slot: slot, held: PieceSet(pieceCount: geometry.pieceCount)))
+    setCounted(isServing, at: members.count - 1)
+    return members.count - 1
+  }
+
+  mutating func leave(slot: UInt32) {
+    guard let index = indices.removeValue(forKey: slot) else { return }
+    setCounted(false, at: index)
+    let last = members.count - 1
+    if index != last {
+      members[index] = members[last]
+      indices[members[index].slot] = index
+    }
+    members.removeLast()
+  }
+
+  /// Brings the member's pieces and leases into the counts or takes them out.
+  mutating func setCounted(_ isCounted: Bool, at index: Int) {
+    guard members[index].isCounted != isCounted else { return }
+    let step = isCounted ? 1 : -1
+    if !isCounted { while !members[index].leases.isEmpty { removeLease(0, at: index) } }
+    members[index].isCounted = isCounted
+    if isCounted { members[index].leases.removeAll() }
+    let held = members[index].held
+    held.forEach { changeHolders(of: $0, by: step) }
+    if !held.isFull { askerCount += step }
+  }
+
+  mutating func replaceHoldings(_ held: PieceSet, at index: Int) {
+    let lost = members[index].held.subtracting(held)
+    let gained = held.subtracting(members[index].held)
+    lost.forEach { evicted($0, at: index) }
+    gained.forEach { self.gained($0, at: index) }
+    members[index].isKnown = true
+    finishUpdate(at: index)
+  }
+
+  /// Runs outside the package are ignored.
+  mutating func change(gained: [PieceRun], evicted: [PieceRun], at index: Int) {
+    for run in evicted where geometry.contains(run) {
+      for piece in run.pieces { self.evicted(piece, at: index) }
+    }
+    for run in gained where geometry.contains(run) {
+      for piece in run.pieces { self.gained(piece, at: index) }
+    }
+    finishUpdate(at: index)
+  }
+
+  private mutating func gained(_ piece: PieceIndex, at index: Int) {
+    guard members[index].held.insert(piece), members[index].isCounted else { return }
+    if members[index].hasLeased(piece) { changeLeases(of: piece, by: -1) }
+    changeHolders(of: piece, by: 1)
+    if members[index].held.isFull { askerCount -= 1 }
+  }
+
+  private mutating func evicted(_ piece: PieceIndex, at index: Int) {
+    let wasFull = members[index].held.isFull
+    guard members[index].held.remove(piece), members[index].isCounted else { return }
+    if wasFull { askerCount += 1 }
+    if members[index].hasLeased(piece) { changeLeases(of: piece, by: 1) }
+    changeHolders(of: piece, by: -1)
+  }
+
+  private mutating func finishUpdate(at index: Int) {
+    let held = members[index].held
+    members[index].leases.removeAll { held.contains($0.run) }
+    // Seeds share one bitmap.
+    if held.isFull { members[index].held = full }
+  }
+
+  mutating func addLease(_ lease: LeaseRecord, at index: Int) {
+    if members[index].isCounted {
+      for piece in lease.run.pieces where !members[index].held.contains(piece) {
+        if !members[index].hasLeased(piece) { changeLeases(of: piece, by: 1) }
+      }
+    }
+    members[index].leases.append(lease)
+  }
+
+  private mutating func removeLease(_ leaseIndex: Int, at index: Int) {
+    let lease = members[index].leases.remove(at: leaseIndex)
+    guard members[index].isCounted else { return }
+    for piece in lease.run.pieces where !members[index].held.contains(piece) {
+      if !members[index].hasLeased(piece) { changeLeases(of: piece, by: -1) }
+    }
+  }
+
+  /// Takes back what is over; returns when the next of the member's leases ends.
+  mutating func expireLeases(at index: Int, now: Instant) -> Instant? {
+    var leaseIndex = 0
+    while leaseIndex < members[index].leases.count {
+      if members[index].leases[leaseIndex].deadline <= now {
+        removeLease(leaseIndex, at: index)
+      } else {
+        leaseIndex += 1
+      }
+    }
+    return members[index].leases.map(\.deadline).min()
+  }
+
+  mutating func limitLeases(at index: Int, to deadline: Instant) {
+    for leaseIndex in members[index].leases.indices {
+      members[index].leases[leaseIndex].deadline = min(
+        members[index].leases[leaseIndex].deadline, deadline)
+    }
+  }
+
+  private mutating func changeHolders(of piece: PieceIndex, by step: Int) {
+    holderCounts[piece.rawValue] = UInt32(Int(holderCounts[piece.rawValue]) + step)
+    refresh(piece)
+  }
+
+  private mutating func changeLeases(of piece: PieceIndex, by step: Int) {
+    let old = Int(leaseCounts[piece.rawValue])
+    // Saturates: beyond 255 leases for one piece the count would only be too low.
+    let new = min(max(old + step, 0), Int(UInt8.max))
+    leaseCounts[piece.rawValue] = UInt8(new)
+    leasedPieceCount += new - old
+    refresh(piece)
+  }
+
+  private mutating func refresh(_ piece: PieceIndex) {
+    if holderCounts[piece.rawValue] == 0, leaseCounts[piece.rawValue] == 0 {
+      unheld.insert(piece)
+    } else {
+      unheld.remove(piece)
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Content
+
+/// What the tracker knows of a peer, whatever the package.
+struct PeerRecord: Sendable {
+  private static let shunnedCountMax = 16
+
+  let id: PeerID
+  /// Told apart from whoever had the same slot before.
+  let generation: UInt32
+  var endpoint: Endpoint
+  var site: String
+  var uploads: UploadLoad
+  /// Dropped when nothing is heard until then.
+  var deadline: Instant
+  var isSuspended = false
+  /// Two peers called it dead, and it has not been heard since.
+  var isDown = false
+  var deadReporter: PeerID?
+  var demotedUntil: Instant = .zero
+  /// Bytes a second of the origin's responses to it; 0 when unknown.
+  var originRate = 0
+  /// Bytes a second of its own responses, as others measured them; 0 when unknown.
+  var servedRate = 0
+  /// The tables it is a member of.
+  var memberships: [UInt32] = []
+  /// Sources that failed this peer: for it they hold nothing.
+  private(set) var shunned: [(slot: UInt32, until: Instant)] = []
+
+  init(
+    id: PeerID, generation: UInt32, endpoint: Endpoint, site: String, uploads: UploadLoad,
+    deadline: Instant
+  ) {
+    self.id = id
+    self.generation = generation
+    self.endpoint = endpoint
+    self.site = site
+    self.uploads = uploads
+    self.deadline = deadline
+  }
+
+  /// Its pieces count as out: others can get them there.
+  var isServing: Bool { endpoint.port != 0 && !isSuspended && !isDown }
+
+  func isNear(address: IPAddress, site: String) -> Bool {
+    if !site.isEmpty, !self.site.isEmpty { return site == self.site }
+    return endpoint.address.site == address.site
+  }
+
+  func shuns(_ slot: UInt32, now: Instant) -> Bool {
+    shunned.contains { $0.slot == slot && $0.until > now }
+  }
+
+  mutating func shun(_ slot: UInt32, until: Instant, now: Instant) {
+    shunned.removeAll { $0.slot == slot || $0.until <= now }
+    if shunned.count >= Self.shunnedCountMax { shunned.removeFirst() }
+    shunned.append((slot, until))
+  }
+}
+
+/// A running mean that follows a change in about four steps.
+func smoothed(_ old: Int, _ sample: Int) -> Int {
+  old == 0 ? sample : old - old / 4 + sample / 4
+}
+
+/// Bytes a second, nothing for durations too short to mean anything.
+func byteRate(byteCount: Int, duration: Duration) -> Int? {
+  let seconds = duration.seconds
+  guard byteCount > 0, seconds > 1e-6 else { return nil }
+  return Int(min(Double(byteCount) / seconds, 1e12))
+}
