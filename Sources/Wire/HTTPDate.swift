@@ -104,7 +104,8 @@ package enum HTTPDate {
 }
 
 /// A day of the proleptic Gregorian calendar. Years are counted from March, so that the leap day is
-/// the last of its year, in eras of 400 years, which all have the same 146,097 days.
+/// the last of its year, in eras of 400 years, which all have the same 146,097 days (the method is
+/// described by Howard Hinnant in "chrono-Compatible Low-Level Date Algorithms").
 private struct CivilDate: Equatable {
   let year, month, day: Int
 

@@ -31,6 +31,7 @@ package enum RangeRequest: Hashable, Sendable {
     var list = MergingList()
     var specifierCount = 0
     var isValid = true
+    var hasEmptySuffix = false
     let specifiers = range.lowerBound + unit.utf8.count..<range.upperBound
     Grammar.forEachElement(of: bytes, specifiers) { element in
       specifierCount += 1
@@ -41,10 +42,12 @@ package enum RangeRequest: Hashable, Sendable {
         return false
       }
       if let selected = specifier.selection(of: byteCount) { list.insert(selected) }
+      if byteCount == 0, case .suffix(1...) = specifier { hasEmptySuffix = true }
       return true
     }
     guard isValid, specifierCount > 0 else { return .whole }
-    guard byteCount > 0 || list.isEmpty else { return .whole }
+    // The last bytes of an empty file are satisfiable, and no Content-Range can say so.
+    if hasEmptySuffix { return .whole }
     return list.request
   }
 }
@@ -87,59 +90,48 @@ private enum RangeSpecifier {
 }
 
 /// Ranges in the order of their arrival; one that overlaps or touches others is merged into the
-/// earliest of them. The first needs no array.
+/// earliest of them. A single range needs no array.
 private struct MergingList {
-  private var first: ByteRange?
-  private var others: [ByteRange] = []
+  private var only: ByteRange?
+  private var ranges: [ByteRange] = []
 
-  var isEmpty: Bool { first == nil }
+  var isEmpty: Bool { only == nil && ranges.isEmpty }
 
   var request: RangeRequest {
-    guard let first else { return .unsatisfiable }
-    if others.isEmpty { return .one(first) }
-    return others.count < RangeRequest.rangeCountMax ? .several([first] + others) : .whole
+    if let only { return .one(only) }
+    if ranges.count == 1 { return .one(ranges[0]) }
+    if ranges.isEmpty { return .unsatisfiable }
+    return ranges.count <= RangeRequest.rangeCountMax ? .several(ranges) : .whole
   }
 
   mutating func insert(_ range: ByteRange) {
-    guard let start = first else {
-      first = range
+    if isEmpty {
+      only = range
       return
     }
-    guard var merged = Self.union(start, range) else {
-      insertAmongOthers(range)
-      return
+    if let first = only {
+      ranges.append(first)
+      only = nil
     }
-    // What grew may now touch others, in any order, so start over until nothing does.
-    while let index = others.firstIndex(where: { Self.union(merged, $0) != nil }) {
-      merged = Self.union(merged, others.remove(at: index)) ?? merged
+    var merged = range
+    var place = ranges.count
+    // What grew may touch others that it did not touch before.
+    while let (index, union) = firstUnion(with: merged) {
+      merged = union
+      ranges.remove(at: index)
+      place = min(place, index)
     }
-    first = merged
+    ranges.insert(merged, at: place)
   }
 
-  private mutating func insertAmongOthers(_ range: ByteRange) {
-    guard let place = others.firstIndex(where: { Self.union($0, range) != nil }) else {
-      others.append(range)
-      return
+  private func firstUnion(with range: ByteRange) -> (Int, ByteRange)? {
+    for (index, other) in ranges.enumerated()
+    where range.offset <= other.end && other.offset <= range.end {
+      let start = min(range.offset, other.offset)
+      let count = max(range.end, other.end) - start
+      if let union = ByteRange(offset: start, count: count) { return (index, union) }
     }
-    var merged = Self.union(others[place], range) ?? range
-    others.remove(at: place)
-    var target = place
-    while let index = others.firstIndex(where: { Self.union(merged, $0) != nil }) {
-      merged = Self.union(merged, others.remove(at: index)) ?? merged
-      if index < target { target = index }
-    }
-    others.insert(merged, at: min(target, others.count))
-    if let start = first, let union = Self.union(start, merged) {
-      others.remove(at: min(target, others.count - 1))
-      first = union
-    }
-  }
-
-  /// Nil when the two neither overlap nor touch.
-  private static func union(_ one: ByteRange, _ other: ByteRange) -> ByteRange? {
-    guard one.offset <= other.end, other.offset <= one.end else { return nil }
-    let start = min(one.offset, other.offset)
-    return ByteRange(offset: start, count: max(one.end, other.end) - start)
+    return nil
   }
 }
 

@@ -1,0 +1,157 @@
+package import Content
+
+/// The answer to an announce, and `GET /-/referral/ID`. `Docs/PROTOCOL.md` has the layout.
+extension Referral {
+  /// A client reads no longer one.
+  package static let byteCountMax = 1 << 20
+  package static let packageCountMax = Announce.reportCountMax
+
+  /// Lists longer than their limits are cut.
+  package func encode() -> [UInt8] {
+    var writer = MessageWriter(.referral)
+    writer.duration(interval)
+    let packages = packages.prefix(Self.packageCountMax)
+    writer.number(packages.count)
+    for package in packages { package.write(to: &writer) }
+    return writer.bytes
+  }
+
+  package static func decode(_ bytes: Span<UInt8>) throws(WireError) -> Referral {
+    guard bytes.count <= byteCountMax else {
+      throw WireError(.badGateway, "a referral is at most 1 MiB")
+    }
+    var reader = try MessageReader(.referral, bytes, fault: .badGateway)
+    let interval = try reader.duration(bytes)
+    let count = try reader.count(
+      bytes, max: packageCountMax, elementByteCountMin: PackageReferral.encodedByteCountMin,
+      "the package count")
+    var packages: [PackageReferral] = []
+    packages.reserveCapacity(count)
+    for _ in 0..<count { packages.append(try PackageReferral(&reader, bytes)) }
+    try reader.finish(bytes)
+    return Referral(interval: interval, packages: packages)
+  }
+}
+
+extension PackageReferral {
+  private static let wantsWholeFlag: UInt8 = 1
+
+  /// Id, piece count, flags and three empty lists.
+  static let encodedByteCountMin = 37
+
+  func write(to writer: inout MessageWriter) {
+    writer.digest(package.root)
+    writer.number(pieceCount)
+    writer.byte(wantsWhole ? Self.wantsWholeFlag : 0)
+    let leases = leases.prefix(Self.leaseCountMax)
+    writer.number(leases.count)
+    for lease in leases {
+      writer.run(lease.run)
+      writer.duration(lease.term)
+    }
+    let sources = sources.prefix(Self.sourceCountMax)
+    writer.number(sources.count)
+    for source in sources { source.write(to: &writer) }
+    let promises = promises.prefix(Self.promiseCountMax)
+    writer.number(promises.count)
+    for promise in promises {
+      writer.peer(promise.holder)
+      writer.run(promise.run)
+      writer.duration(promise.expected)
+    }
+  }
+
+  init(_ reader: inout MessageReader, _ bytes: Span<UInt8>) throws(WireError) {
+    let id = PackageID(root: try reader.digest(bytes))
+    let pieceCount = try reader.pieceCount(bytes)
+    let flags = try reader.flags(bytes, known: Self.wantsWholeFlag)
+    let leases = try Self.readLeases(&reader, bytes, pieceCount)
+    let sourceCount = try reader.count(
+      bytes, max: Self.sourceCountMax, elementByteCountMin: Source.encodedByteCountMin,
+      "the source count")
+    var sources: [Source] = []
+    sources.reserveCapacity(sourceCount)
+    for _ in 0..<sourceCount {
+      sources.append(try Source(&reader, bytes, pieceCount: pieceCount))
+    }
+    let promises = try Self.readPromises(&reader, bytes, pieceCount)
+    self.init(
+      package: id, pieceCount: pieceCount, wantsWhole: flags & Self.wantsWholeFlag != 0,
+      leases: leases, sources: sources, promises: promises)
+  }
+
+  private static func readLeases(
+    _ reader: inout MessageReader, _ bytes: Span<UInt8>, _ pieceCount: Int
+  ) throws(WireError) -> [Lease] {
+    let count = try reader.count(
+      bytes, max: leaseCountMax, elementByteCountMin: 3, "the lease count")
+    var leases: [Lease] = []
+    leases.reserveCapacity(count)
+    for _ in 0..<count {
+      let run = try reader.run(bytes, pieceCount: pieceCount)
+      leases.append(Lease(run: run, term: try reader.duration(bytes)))
+    }
+    return leases
+  }
+
+  private static func readPromises(
+    _ reader: inout MessageReader, _ bytes: Span<UInt8>, _ pieceCount: Int
+  ) throws(WireError) -> [Promise] {
+    let count = try reader.count(
+      bytes, max: promiseCountMax, elementByteCountMin: 19, "the promise count")
+    var promises: [Promise] = []
+    promises.reserveCapacity(count)
+    for _ in 0..<count {
+      let holder = try reader.peer(bytes)
+      let run = try reader.run(bytes, pieceCount: pieceCount)
+      promises.append(Promise(holder: holder, run: run, expected: try reader.duration(bytes)))
+    }
+    return promises
+  }
+}
+
+extension Source {
+  private static let isNearFlag: UInt8 = 1
+  private static let isVersion6Flag: UInt8 = 2
+
+  /// Peer, flags, a version 4 address, port, pieces held, and three numbers of load.
+  static let encodedByteCountMin = 27
+
+  func write(to writer: inout MessageWriter) {
+    writer.peer(peer)
+    let near = isNear ? Self.isNearFlag : 0
+    switch endpoint.address {
+    case .v4(let word):
+      writer.byte(near)
+      for shift in stride(from: 24, through: 0, by: -8) {
+        writer.byte(UInt8(truncatingIfNeeded: word >> UInt32(shift)))
+      }
+    case .v6(let high, let low):
+      writer.byte(near | Self.isVersion6Flag)
+      writer.word(high)
+      writer.word(low)
+    }
+    writer.port(endpoint.port)
+    writer.number(heldPieceCount)
+    uploads.write(to: &writer)
+  }
+
+  init(_ reader: inout MessageReader, _ bytes: Span<UInt8>, pieceCount: Int) throws(WireError) {
+    let peer = try reader.peer(bytes)
+    let flags = try reader.flags(bytes, known: Self.isNearFlag | Self.isVersion6Flag)
+    let address: IPAddress
+    if flags & Self.isVersion6Flag != 0 {
+      let high = try reader.word(bytes)
+      address = .v6(high, try reader.word(bytes))
+    } else {
+      var word: UInt32 = 0
+      for _ in 0..<4 { word = word << 8 | UInt32(try reader.byte(bytes)) }
+      address = .v4(word)
+    }
+    let port = try reader.port(bytes)
+    let held = try reader.number(bytes, in: 0...pieceCount, "the pieces held")
+    self.init(
+      peer: peer, endpoint: Endpoint(address: address, port: port), heldPieceCount: held,
+      uploads: try UploadLoad(&reader, bytes), isNear: flags & Self.isNearFlag != 0)
+  }
+}
