@@ -67,7 +67,8 @@ extension ClientConnection {
         preconditionFailure("only a body of known length is counted")
       }
       precondition(byteCount <= remaining, "a body is no longer than its length")
-      state = byteCount == remaining ? .awaitingHead : .receivingLength(remaining: remaining - byteCount)
+      state =
+        byteCount == remaining ? .awaitingHead : .receivingLength(remaining: remaining - byteCount)
       return byteCount == remaining
     }
 

@@ -29,7 +29,7 @@ package final class ClientConnection: StreamHandler {
   private var machine = StateMachine()
   private var requests = Deque<Request>()
   private var scanner = HeadScanner(.response)
-  private var chunks = ChunkedDecoder()
+  private var chunks = ChunkedDecoder(fault: .badGateway)
   private var remainder: [UInt8] = []
   private var timer: Timer?
   private var failure: RequestFailure?
@@ -64,7 +64,9 @@ package final class ClientConnection: StreamHandler {
     receiver: any ResponseReceiver, fields: (inout [UInt8]) -> Void = { _ in }
   ) {
     guard isUsable else {
-      return loop.atEndOfTurn { receiver.responseFailed(.connection("connection closed"), on: self) }
+      return loop.atEndOfTurn {
+        receiver.responseFailed(.connection("connection closed"), on: self)
+      }
     }
     scratch.removeAll(keepingCapacity: true)
     HeadWriter.startRequest(method, target: target, authority: host, to: &scratch)
@@ -189,24 +191,32 @@ package final class ClientConnection: StreamHandler {
       deliver(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
       return count
     case .receivingChunks:
-      let step = try chunks.decode(bytes.bindMemory(to: UInt8.self).span)
-      if !step.body.isEmpty {
-        requests.first?.receiver.responseReceived(
-          UnsafeRawBufferPointer(rebasing: bytes[step.body]), on: self)
-      }
-      if step.isEnd {
-        machine.receivedLastChunk()
-        endResponse()
-      } else if step.consumedByteCount == 0 {
-        return nil
-      }
-      return step.consumedByteCount
+      return try consumeChunks(bytes)
     case .receivingUntilClose:
       requests.first?.receiver.responseReceived(bytes, on: self)
       return bytes.count
     case .connecting, .closed:
       return bytes.count
     }
+  }
+
+  private func consumeChunks(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Int {
+    let span = bytes.bindMemory(to: UInt8.self).span
+    var position = 0
+    while isOpen {
+      switch try chunks.next(span, at: &position) {
+      case .body(let range):
+        requests.first?.receiver.responseReceived(
+          UnsafeRawBufferPointer(rebasing: bytes[range]), on: self)
+      case .needsMore:
+        return position
+      case .end(let end):
+        machine.receivedLastChunk()
+        endResponse()
+        return end
+      }
+    }
+    return bytes.count
   }
 
   private func consumeHead(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Int? {
@@ -222,7 +232,7 @@ package final class ClientConnection: StreamHandler {
     switch machine.receivedHead(head, framing: framing) {
     case .ignore: break
     case .receiveBody:
-      chunks = ChunkedDecoder()
+      chunks = ChunkedDecoder(fault: .badGateway)
       request.receiver.responseBegan(head, bytes: headBytes, on: self)
     case .endResponse:
       request.receiver.responseBegan(head, bytes: headBytes, on: self)

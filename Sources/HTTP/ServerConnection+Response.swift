@@ -23,15 +23,7 @@ extension ServerConnection {
     let sendsBody = !machine.isHeadRequest && !status.forbidsBody
     let byteCount = sendsBody ? body.byteCount : 0
     if sendsBody { queue(body) }
-    if let observer {
-      self.observer = observer
-      observedByteCount = byteCount
-    }
-    let mustDrain =
-      observer != nil && byteCount > 0
-      || stream.queuedByteCount > server.limits.queuedByteCountMax
-    if observer != nil, byteCount == 0 { endObservation(isComplete: true) }
-    finishQueueing(endsConnection: isLast, mustDrain: mustDrain)
+    finishResponse(byteCount, observer: observer, endsConnection: isLast)
   }
 
   /// A short text for people, with a line break at its end.
@@ -84,14 +76,14 @@ extension ServerConnection {
 
   package func endStreaming() {
     guard isOpen, machine.state == .streamingBody else { return }
-    if usesChunks { stream.send(HeadWriter.lastChunk) }
+    if usesChunks, !machine.isHeadRequest { stream.send(HeadWriter.lastChunk) }
     let ended = source
     source = nil
     finishQueueing(endsConnection: false, mustDrain: stream.queuedByteCount > 0)
     ended?.bodyClosed(on: self)
   }
 
-  private func writeHead(
+  func writeHead(
     _ status: Status, length: Int?, isLast: Bool, _ fields: (inout [UInt8]) -> Void
   ) {
     server.refreshDate()
@@ -100,7 +92,7 @@ extension ServerConnection {
     HeadWriter.field(.date, server.dateText, to: &head)
     HeadWriter.field(.server, Self.serverText, to: &head)
     if let length { HeadWriter.field(.contentLength, length, to: &head) }
-    if isLast || !machine.keepsAlive || machine.inputEnded {
+    if isLast || !machine.keepsAlive {
       HeadWriter.field(.connection, Self.closeText, to: &head)
     } else if !isVersion11 {
       HeadWriter.field(.connection, Self.keepAliveText, to: &head)
@@ -117,7 +109,7 @@ extension ServerConnection {
   private static let closeText = Array("close".utf8)
   private static let keepAliveText = Array("keep-alive".utf8)
 
-  private func queue(_ body: ResponseBody) {
+  func queue(_ body: ResponseBody) {
     switch body {
     case .empty: break
     case .bytes(let bytes): stream.send(bytes)
@@ -130,6 +122,20 @@ extension ServerConnection {
         }
       }
     }
+  }
+
+  /// The head and `byteCount` bytes of body are queued.
+  func finishResponse(
+    _ byteCount: Int, observer: (any ResponseObserver)?, endsConnection: Bool
+  ) {
+    if let observer {
+      observe(byteCount, observer)
+      if byteCount == 0 { endObservation(isComplete: true) }
+    }
+    let mustDrain =
+      observer != nil && byteCount > 0
+      || stream.queuedByteCount > server.limits.queuedByteCountMax
+    finishQueueing(endsConnection: endsConnection, mustDrain: mustDrain)
   }
 
   private func finishQueueing(endsConnection: Bool, mustDrain: Bool) {

@@ -23,7 +23,8 @@ extension ServerConnection {
     }
 
     enum EndAction: Equatable {
-      case close
+      /// Nothing is owed: the connection ends behind what is queued.
+      case finish
       /// The client will send no more but still waits for what it asked.
       case finishResponse
     }
@@ -34,17 +35,20 @@ extension ServerConnection {
     private(set) var isHeadRequest = false
     private(set) var inputEnded = false
 
+    /// Bytes of requests that are here already may be looked at now.
     var wantsInput: Bool {
       switch state {
-      case .awaitingHead, .awaitingBody: !inputEnded
+      case .awaitingHead, .awaitingBody: true
       case .awaitingResponse, .streamingBody, .awaitingDrain, .closing, .closed: false
       }
     }
 
-    var owesResponse: Bool {
+    /// Bytes that are not looked at yet will be.
+    var keepsInput: Bool {
       switch state {
-      case .awaitingResponse, .awaitingBody: true
-      case .awaitingHead, .streamingBody, .awaitingDrain, .closing, .closed: false
+      case .awaitingHead, .awaitingBody: true
+      case .awaitingResponse, .streamingBody, .awaitingDrain: keepsAlive
+      case .closing, .closed: false
       }
     }
 
@@ -82,7 +86,7 @@ extension ServerConnection {
     mutating func queuedResponse(endsConnection: Bool, mustDrain: Bool) {
       switch state {
       case .awaitingResponse, .streamingBody:
-        if endsConnection || inputEnded { keepsAlive = false }
+        if endsConnection { keepsAlive = false }
         state = !keepsAlive ? .closing : mustDrain ? .awaitingDrain : .awaitingHead
       case .awaitingHead, .awaitingBody, .awaitingDrain, .closing, .closed:
         preconditionFailure("one response a request")
@@ -99,8 +103,18 @@ extension ServerConnection {
     mutating func endedInput() -> EndAction {
       inputEnded = true
       switch state {
-      case .awaitingHead, .awaitingBody, .closed: return .close
-      case .awaitingResponse, .streamingBody, .awaitingDrain, .closing: return .finishResponse
+      case .awaitingHead, .awaitingBody: return .finish
+      case .awaitingResponse, .streamingBody, .awaitingDrain, .closing, .closed:
+        return .finishResponse
+      }
+    }
+
+    /// The connection ends between requests, or with one that will never be complete.
+    mutating func finished() {
+      switch state {
+      case .awaitingHead, .awaitingBody: state = .closing
+      case .awaitingResponse, .streamingBody, .awaitingDrain, .closing, .closed:
+        preconditionFailure("a response is owed")
       }
     }
 

@@ -10,6 +10,8 @@ package final class ServerStatistics: Sendable {
   }
 
   package let requests = Count()
+  /// Bytes of files handed to the kernel: bodies of content responses, without what frames them.
+  package let contentBytes = Count()
   /// Open now.
   package let connections = Count()
   /// Requests that were not HTTP, or above a limit.

@@ -27,6 +27,9 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
   package var isWouldBlock: Bool { code == EAGAIN }
   package var isConnectionReset: Bool { code == ECONNRESET || code == EPIPE }
   package var isConnectionRefused: Bool { code == ECONNREFUSED }
+  package var isAddressInUse: Bool { code == EADDRINUSE }
+  /// The machine has no such address, or does not speak that version of the protocol.
+  package var isAddressUnavailable: Bool { code == EADDRNOTAVAIL || code == EAFNOSUPPORT }
   package var isPermissionDenied: Bool { code == EACCES || code == EPERM }
   /// The path of the name leads out of the root, or through a link that may not be followed.
   package var isOutsideRoot: Bool { code == EXDEV || code == ELOOP }

@@ -1,0 +1,100 @@
+import Content
+package import Posix
+import Transport
+import Wire
+
+extension ServerConnection {
+  /// Answers a GET or HEAD with the plan's status, fields and slices of `file`.
+  /// - Parameters:
+  ///   - observer: told when the body has left, or failed to.
+  ///   - fields: appends more fields, of this response only.
+  package func respond(
+    _ plan: ContentPlan, with representation: Representation, file: OpenFile,
+    observer: (any ResponseObserver)? = nil, fields: (inout [UInt8]) -> Void = { _ in }
+  ) {
+    guard isOpen else { return }
+    switch plan {
+    case .notModified:
+      respond(.notModified, observer: observer) {
+        $0 += representation.validatorFields
+        fields(&$0)
+      }
+    case .preconditionFailed:
+      respondText(.preconditionFailed, "the file is not the one the conditions name")
+      observer?.responseEnded(on: self, sentByteCount: 0, isComplete: true)
+    case .unsatisfiable:
+      respondText(.rangeNotSatisfiable, "the range lies behind the file's end") {
+        $0 += representation.fields
+        HeadWriter.contentRange(nil, of: representation.byteCount, to: &$0)
+      }
+      observer?.responseEnded(on: self, sentByteCount: 0, isComplete: true)
+    case .whole:
+      let whole = ByteRange(offset: 0, count: representation.byteCount)
+      send(.ok, representation, whole, of: file, observer, fields)
+    case .range(let range):
+      send(.partialContent, representation, range, of: file, observer) {
+        HeadWriter.contentRange(range, of: representation.byteCount, to: &$0)
+        fields(&$0)
+      }
+    case .ranges(let ranges):
+      sendParts(ranges, representation, of: file, observer, fields)
+    }
+  }
+
+  /// The whole path of a plain download: no allocation but what the queue of the stream needs.
+  /// `range` is nil for an empty file.
+  private func send(
+    _ status: Status, _ representation: Representation, _ range: ByteRange?, of file: OpenFile,
+    _ observer: (any ResponseObserver)?, _ fields: (inout [UInt8]) -> Void
+  ) {
+    let isLast = server.isDraining
+    writeHead(status, length: range?.count ?? 0, isLast: isLast) {
+      HeadWriter.field(.contentType, representation.contentType, to: &$0)
+      $0 += representation.fields
+      fields(&$0)
+    }
+    var byteCount = 0
+    if let range, !machine.isHeadRequest {
+      stream.send(FileSlice(file: file, range: range))
+      byteCount = range.count
+      charge(contentByteCount: byteCount)
+    }
+    finishResponse(byteCount, observer: observer, endsConnection: isLast)
+  }
+
+  private func sendParts(
+    _ ranges: [ByteRange], _ representation: Representation, of file: OpenFile,
+    _ observer: (any ResponseObserver)?, _ fields: (inout [UInt8]) -> Void
+  ) {
+    let parts = MultipartRanges(
+      ranges: ranges, of: representation.byteCount,
+      partType: String(decoding: representation.contentType, as: UTF8.self),
+      boundary: Self.makeBoundary())
+    guard let byteCount = parts.byteCount else {
+      return respond(
+        .whole, with: representation, file: file, observer: observer, fields: fields)
+    }
+    let isLast = server.isDraining
+    writeHead(.partialContent, length: byteCount, isLast: isLast) {
+      HeadWriter.field(.contentType, parts.contentType, to: &$0)
+      $0 += representation.fields
+      fields(&$0)
+    }
+    guard !machine.isHeadRequest else {
+      return finishResponse(0, observer: observer, endsConnection: isLast)
+    }
+    for (head, range) in zip(parts.partHeads, ranges) {
+      stream.send(head)
+      stream.send(FileSlice(file: file, range: range))
+    }
+    stream.send(parts.closing)
+    charge(contentByteCount: ranges.reduce(0) { $0 + $1.count })
+    finishResponse(byteCount, observer: observer, endsConnection: isLast)
+  }
+
+  /// 128 random bits: not in the file, whoever wrote it.
+  private static func makeBoundary() -> String {
+    String(UInt64.random(in: .min ... .max), radix: 36)
+      + String(UInt64.random(in: .min ... .max), radix: 36)
+  }
+}
