@@ -1,5 +1,7 @@
 import Content
 import HTTP
+import Logging
+import Reactor
 import Wire
 
 /// Serves the origin's names to local programs out of the swarm: `GET /PATH` is the origin's file,

@@ -1,5 +1,7 @@
 import Content
 import Operations
+import Storage
+import Swarm
 import Wire
 
 /// What a finished download has to say for itself.

@@ -1,5 +1,6 @@
 import Content
 import HTTP
+import Swarm
 import Wire
 
 /// Follows one neighbour's have-stream for one package.

@@ -1,6 +1,8 @@
 import Content
 import HTTP
+import Operations
 import Posix
+import Reactor
 import Storage
 import Swarm
 import Wire

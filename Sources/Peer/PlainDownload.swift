@@ -182,10 +182,10 @@ final class PlainPart {
         let count = try OpenFile(path: validatorPath).read(into: window, at: 0)
         validator = String(decoding: window[..<count], as: UTF8.self)
       }
-      guard !validator.isEmpty else { return try file.truncate(to: 0) }
+      if validator.isEmpty { try file.truncate(to: 0) }
       while true {
         let count = try file.read(into: window, at: byteCount)
-        guard count > 0 else { return }
+        guard count > 0 else { break }
         hasher.update(UnsafeRawBufferPointer(rebasing: window[..<count]))
         byteCount += count
       }
@@ -207,12 +207,20 @@ final class PlainPart {
       try file.truncate(to: 0)
       let record = try OpenFile(path: validatorPath, .createOrOpen)
       try record.truncate(to: 0)
-      let bytes = Array(validator.utf8)
-      try bytes.withUnsafeBytes { (bytes) throws(SystemError) in try record.write(bytes, at: 0) }
+      try Self.write(Array(validator.utf8), to: record)
     } catch {
       throw PeerError("\(path): \(error)")
     }
-    (byteCount, hasher, self.validator) = (0, SHA256Stream(), validator)
+    byteCount = 0
+    hasher = SHA256Stream()
+    self.validator = validator
+  }
+
+  private static func write(_ text: [UInt8], to file: OpenFile) throws(SystemError) {
+    let result = text.withUnsafeBytes { bytes in
+      Result { () throws(SystemError) in try file.write(bytes, at: 0) }
+    }
+    try result.get()
   }
 
   func append(_ bytes: UnsafeRawBufferPointer) throws(PeerError) {

@@ -1,6 +1,9 @@
 import Content
 import HTTP
+import Logging
 import Reactor
+import Storage
+import Swarm
 import Wire
 
 /// This node's reports to the tracker: gathers those of one turn into one announce, and gives each

@@ -1,6 +1,8 @@
 import Content
 import DequeModule
 import HTTP
+import Logging
+import Operations
 import Reactor
 import Storage
 import Swarm

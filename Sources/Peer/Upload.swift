@@ -1,6 +1,7 @@
 import Content
 import Digests
 import HTTP
+import Operations
 import Posix
 import Reactor
 import Storage
@@ -89,7 +90,7 @@ final class Upload: ResponseObserver, BodySource {
 enum TreePart {
   static func read(_ slice: TreeSlice, of stored: StoredPackage) -> TreeMessage? {
     if let branch = TreeHash.branch(
-      of: slice, geometry: stored.geometry, pieceLayer: stored.pieceLayer)
+      of: slice, pieceLayer: stored.pieceLayer, geometry: stored.geometry)
     {
       return TreeMessage(slice: slice, nodes: branch.nodes, proof: branch.proof)
     }
@@ -97,8 +98,8 @@ enum TreePart {
       let pinned = stored.pinnedSlice(stored.geometry.byteRange(of: run)),
       let leaves = leaves(of: pinned.slice),
       let branch = TreeHash.branch(
-        of: slice, leaves: leaves, of: run, geometry: stored.geometry,
-        pieceLayer: stored.pieceLayer)
+        of: slice, leaves: leaves, of: run, pieceLayer: stored.pieceLayer,
+        geometry: stored.geometry)
     else { return nil }
     return TreeMessage(slice: slice, nodes: branch.nodes, proof: branch.proof)
   }

@@ -55,7 +55,7 @@ struct DurationArgument: ExpressibleByArgument {
 /// Reads a URL and says what is wrong with it in the words of the one who reads URLs.
 func parseURL(_ text: String) throws -> HTTPURL {
   do {
-    return try HTTPURL(text)
+    return try HTTPURL(parsing: text)
   } catch {
     throw ValidationError("\(text): \(error)")
   }
