@@ -67,7 +67,9 @@ extension ContentPlan {
       ranges: ranges, of: representation.byteCount,
       partType: String(decoding: representation.contentType, as: UTF8.self),
       boundary: Self.makeBoundary())
-    guard let byteCount = parts.byteCount else { return ContentPlan.whole.layout(of: representation) }
+    guard let byteCount = parts.byteCount else {
+      return ContentPlan.whole.layout(of: representation)
+    }
     var body: [ContentLayout.Part] = []
     for (head, range) in zip(parts.partHeads, ranges) { body += [.bytes(head), .range(range)] }
     body.append(.bytes(parts.closing))

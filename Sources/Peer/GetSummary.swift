@@ -53,7 +53,8 @@ struct GetSummary {
       + "\(Quantities.rounded(seconds, places: 2)) s "
       + "(\(Quantities.describe(byteCount: rate))/s)"
     if peerCount > 0 {
-      line += ", \(Quantities.rounded(peerShare * 100, places: 0)) % from "
+      line +=
+        ", \(Quantities.rounded(peerShare * 100, places: 0)) % from "
         + (peerCount == 1 ? "1 peer" : "\(peerCount) peers")
     }
     if tally.rejectedPieceCount > 0 { line += ", \(tally.rejectedPieceCount) pieces rejected" }

@@ -99,7 +99,8 @@ final class PeerHandler: RequestHandler {
         return connection.respondText(.notFound, "this peer has only a part of the package")
       }
       let upload = Upload(all, by: nil, on: node)
-      return connection.respond(plan, with: representation, file: all.slice.file, observer: upload) {
+      return connection.respond(plan, with: representation, file: all.slice.file, observer: upload)
+      {
         _ in
       }
     }
@@ -137,7 +138,8 @@ final class PeerHandler: RequestHandler {
       let upload = Upload(pinned, by: .some(asker), on: node)
       if node.settings.uploadByteRate == nil {
         connection.respond(
-          plan, with: representation, file: pinned.slice.file, observer: upload) { _ in }
+          plan, with: representation, file: pinned.slice.file, observer: upload
+        ) { _ in }
       } else {
         upload.sendPaced(plan, representation, on: connection)
       }

@@ -39,7 +39,9 @@ package final class PeerServer {
     }
     log.info(
       "serving peers of \(configuration.origin)",
-      metadata: ["cache": "\(configuration.cache)", "gateway": "\(gatewayEndpoint?.description ?? "none")"])
+      metadata: [
+        "cache": "\(configuration.cache)", "gateway": "\(gatewayEndpoint?.description ?? "none")",
+      ])
     resume(node, gateway)
     try stopOnSignals(loop, node, gatewayServer)
     loop.run()

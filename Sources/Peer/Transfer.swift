@@ -161,8 +161,10 @@ final class Transfer {
       node.counters.rejectedPieces.add()
       node.log.warning(
         "a piece did not match the tree; it is fetched again",
-        metadata: ["package": "\(stored.id)", "piece": "\(result.piece.rawValue)",
-          "source": "\(endpoints[source].map { "\($0)" } ?? "origin")"])
+        metadata: [
+          "package": "\(stored.id)", "piece": "\(result.piece.rawValue)",
+          "source": "\(endpoints[source].map { "\($0)" } ?? "origin")",
+        ])
       feed(.rejected(result.piece, result.request, culprit: source))
     case .notStored(let error):
       notStored(error, result)

@@ -28,7 +28,8 @@ struct LoadCommand: ParsableCommand {
 
   func validate() throws {
     guard (1...LoadConfiguration.connectionCountMax).contains(connections) else {
-      throw ValidationError("--connections is between 1 and \(LoadConfiguration.connectionCountMax)")
+      throw ValidationError(
+        "--connections is between 1 and \(LoadConfiguration.connectionCountMax)")
     }
     guard duration.duration > .zero, duration.duration <= LoadConfiguration.durationMax else {
       throw ValidationError("--duration is at most an hour")

@@ -77,7 +77,8 @@ struct SimulateCommand: ParsableCommand {
     text += "peers       \(three(report.peerCopies)) copies\n"
     text += "rejected    \(report.rejectedPieceCount) pieces\n"
     text += "decisions   \(report.decisionCount), "
-    text += "\(Quantities.rounded(Double(report.decisionCount) / max(seconds, 1e-9), places: 0))/s\n"
+    text +=
+      "\(Quantities.rounded(Double(report.decisionCount) / max(seconds, 1e-9), places: 0))/s\n"
     text += "trace       \(String(report.traceHash, radix: 16))\n"
     for violation in report.violations { text += "VIOLATED    \(violation)\n" }
     return text
