@@ -14,12 +14,15 @@ package enum Machine {
     return try firstLine(of: file)
   }
 
-  /// What the machine calls itself; "localhost" when the kernel will not say.
-  package static var hostName: String {
-    var bytes = [CChar](repeating: 0, count: 256)
-    guard gethostname(&bytes, bytes.count - 1) == 0 else { return "localhost" }
-    let text = bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-    return text.isEmpty ? "localhost" : String(decoding: text, as: UTF8.self)
+  /// Whether the kernel can make the records of TLS: its module must have been loaded.
+  package static var hasKernelTLS: Bool {
+    do {
+      let file = try OpenFile(path: "/proc/sys/net/ipv4/tcp_available_ulp")
+      return try firstLine(of: file).split(separator: " ").contains("tls")
+    } catch {
+      // Kernels without the list have no such modules.
+      return false
+    }
   }
 
   static func firstLine(of file: OpenFile) throws(SystemError) -> String {
