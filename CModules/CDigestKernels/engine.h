@@ -55,6 +55,6 @@ dk_compress dk_md5_portable, dk_sha1_portable, dk_sha256_portable;
 
 #if defined(__x86_64__)
 dk_compress dk_md5_avx2_8, dk_md5_avx2_16, dk_md5_avx512_16, dk_md5_avx512_32;
-dk_compress dk_sha1_avx2_8, dk_sha1_avx512_16, dk_sha1_avx512_32, dk_sha1_ni;
-dk_compress dk_sha256_avx2_8, dk_sha256_avx512_16, dk_sha256_avx512_32, dk_sha256_ni;
+dk_compress dk_sha1_avx2_8, dk_sha1_avx512_16, dk_sha1_ni;
+dk_compress dk_sha256_avx2_8, dk_sha256_avx512_16, dk_sha256_ni;
 #endif

@@ -27,7 +27,7 @@ package enum LaneDigester {
     _ kernel: DigestKernel, _ make: (Span<UInt8>, Int) -> Digest
   ) -> [Digest] {
     precondition(kernel.runs(function), "the kernel runs on this processor")
-    if kernel == .best, !function.hasLanes {
+    if kernel == .best, !function.hasLanes || messages.count == 1 {
       var context = DigestContext(function.openSSL)
       return messages.map { message in
         context.update(message)

@@ -21,7 +21,7 @@ typedef enum dk_kernel {
   DK_PORTABLE,  // one message at a time, plain C
   DK_SHA,       // the SHA instructions, several messages woven
   DK_AVX2,      // 8 messages in a vector; 16 in two woven vectors where that gains
-  DK_AVX512,    // 16 messages in a vector, or 32 in two
+  DK_AVX512,    // 16 messages in a vector; 32 in two woven vectors where that gains
   DK_BEST,      // the fastest of the above for each number of messages in flight
 } dk_kernel;
 
