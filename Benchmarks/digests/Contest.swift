@@ -1,4 +1,5 @@
-/// Two ways to do the same, measured in turns so that whatever else the machine does hurts both alike.
+/// Two ways to do the same, measured in turns so that whatever else the machine does hurts both
+/// alike.
 struct Contest {
   static let roundCount = 15
 
@@ -14,8 +15,8 @@ struct Contest {
     self.pool = UnsafeRawBufferPointer(pool)
   }
 
-  /// Calls `body` with each window of the pool. What it returns is mixed into the result, so that no
-  /// work is for nothing.
+  /// Calls `body` with each window of the pool. What it returns is mixed into the result, so that
+  /// no work is for nothing.
   func overWindows(_ byteCount: Int, _ body: (UnsafeRawBufferPointer) -> Int) -> Int {
     Self.parts(of: pool, byteCount).reduce(0) { $0 ^ body($1) }
   }

@@ -15,8 +15,8 @@ static bool has_sha_instructions(void) {
 }
 
 static bool runs(feature feature) {
-  // `cpuid` leaves a virtual machine for its host, so it is asked once. Threads that race here write
-  // the same answer.
+  // `cpuid` leaves a virtual machine for its host, so it is asked once. Threads that race here
+  // write the same answer.
   static _Atomic int sha_instructions = -1;
   switch (feature) {
     case HAS_NOTHING: return true;
@@ -122,7 +122,8 @@ bool dk_has_lanes(dk_algorithm algorithm) {
 void dk_digest(dk_algorithm algorithm, dk_kernel kernel, const dk_message *messages, size_t count,
                uint8_t *digests) {
   const dk_source source = {.messages = messages, .count = count};
-  if (count > 0) dk_run_lanes(&dk_functions[algorithm], engines(algorithm, kernel), &source, digests);
+  if (count == 0) return;
+  dk_run_lanes(&dk_functions[algorithm], engines(algorithm, kernel), &source, digests);
 }
 
 void dk_digest_parts(dk_algorithm algorithm, dk_kernel kernel, const void *bytes, size_t count,
@@ -131,5 +132,6 @@ void dk_digest_parts(dk_algorithm algorithm, dk_kernel kernel, const void *bytes
                             .byte_count = count,
                             .part = part,
                             .count = count / part + (count % part > 0)};
-  if (count > 0) dk_run_lanes(&dk_functions[algorithm], engines(algorithm, kernel), &source, digests);
+  if (count == 0) return;
+  dk_run_lanes(&dk_functions[algorithm], engines(algorithm, kernel), &source, digests);
 }

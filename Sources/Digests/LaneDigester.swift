@@ -95,7 +95,8 @@ package enum LaneDigester {
     }
   }
 
-  private static func openSSLDigests(
+  /// What `sha256(ofPartsOf:partByteCount:)` does where there are no lanes.
+  static func openSSLDigests(
     ofPartsOf bytes: UnsafeRawBufferPointer, partByteCount: Int, count: Int
   ) -> [SHA256Digest] {
     var context = DigestContext(.sha256)
