@@ -14,44 +14,32 @@ package struct PackageDigests: Hashable, Sendable {
 /// Digests of a package whose bytes arrive in order, in parts of any size, in one pass. The
 /// package's size need not be known beforehand.
 package struct PackageHasher: ~Copyable, Sendable {
-  private var sha256 = SHA256Stream()
-  private var md5 = MD5Stream()
+  /// Exactly one of the two is there.
+  private var woven: WovenChains?
+  private var streamed: StreamedChains?
   private var pieces = PieceLayerBuilder()
-  /// The beginning of a block whose end has not come yet.
-  private var partialBlock: [UInt8] = []
   package private(set) var byteCount = 0
 
-  package init() {
-    partialBlock.reserveCapacity(Geometry.blockByteCount)
+  /// `kernel` is for tests and measurements.
+  package init(kernel: DigestKernel = .best) {
+    if kernel == .best, WovenChains.run {
+      woven = WovenChains()
+    } else {
+      streamed = StreamedChains(kernel: kernel)
+    }
   }
 
   package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     byteCount += bytes.count
-    sha256.update(bytes)
-    md5.update(bytes)
-    var rest = bytes[...]
-    if !partialBlock.isEmpty {
-      let missing = Geometry.blockByteCount - partialBlock.count
-      partialBlock.append(contentsOf: rest.prefix(missing))
-      rest = rest.dropFirst(missing)
-      guard partialBlock.count == Geometry.blockByteCount else { return }
-      partialBlock.withUnsafeBytes { pieces.append(leaves: TreeHash.leaves(of: $0)) }
-      partialBlock.removeAll(keepingCapacity: true)
-    }
-    let whole = rest.prefix(rest.count / Geometry.blockByteCount * Geometry.blockByteCount)
-    pieces.append(leaves: TreeHash.leaves(of: UnsafeRawBufferPointer(rebasing: whole)))
-    partialBlock.append(contentsOf: rest.dropFirst(whole.count))
+    woven?.update(bytes, pieces: &pieces)
+    streamed?.update(bytes, pieces: &pieces)
   }
 
   /// The digests of all bytes since the last `finish`; the hasher is then ready for a new package.
   /// Nil when there were more than `Geometry.byteCountMax`.
   package mutating func finish() -> PackageDigests? {
-    if !partialBlock.isEmpty {
-      partialBlock.withUnsafeBytes { pieces.append(leaves: TreeHash.leaves(of: $0)) }
-      partialBlock.removeAll(keepingCapacity: true)
-    }
-    let sha256 = sha256.finish()
-    let md5 = md5.finish()
+    let finished = woven?.finish(pieces: &pieces) ?? streamed?.finish(pieces: &pieces)
+    guard let (sha256, md5) = finished else { preconditionFailure("one of the two is there") }
     let geometry = Geometry(byteCount: byteCount)
     byteCount = 0
     guard let geometry else {

@@ -14,12 +14,10 @@ struct PieceLayerBuilder: Sendable {
   private static let layerMin =
     (Geometry.pieceByteCountMin / Geometry.blockByteCount).trailingZeroBitCount
 
-  mutating func append(leaves: [SHA256Digest]) {
-    for leaf in leaves {
-      // Only now is it known that the pieces so far were not the last.
-      if pending.count == 1 << layer { closePiece() }
-      pending.append(leaf)
-    }
+  mutating func append(leaf: SHA256Digest) {
+    // Only now is it known that the pieces so far were not the last.
+    if pending.count == 1 << layer { closePiece() }
+    pending.append(leaf)
   }
 
   private mutating func closePiece() {

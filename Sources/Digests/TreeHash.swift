@@ -4,26 +4,31 @@ package import Content
 /// two children, and zero hashes where a file has no more blocks.
 package enum TreeHash {
   /// The digest of each 16 KiB block of `bytes`, which begin at a block's first byte; the last
-  /// block may be short.
-  package static func leaves(of bytes: UnsafeRawBufferPointer) -> [SHA256Digest] {
-    let blockByteCount = Geometry.blockByteCount
-    let messages = stride(from: 0, to: bytes.count, by: blockByteCount).map { start in
-      let end = min(start + blockByteCount, bytes.count)
-      return UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-    }
-    return LaneDigester.sha256(of: messages)
+  /// block may be short. Several blocks are hashed at a time: give it many.
+  package static func leaves(
+    of bytes: UnsafeRawBufferPointer, kernel: DigestKernel = .best
+  ) -> [SHA256Digest] {
+    LaneDigester.sha256(
+      ofPartsOf: bytes, partByteCount: Geometry.blockByteCount, kernel: kernel)
   }
 
   package static func parent(_ left: SHA256Digest, _ right: SHA256Digest) -> SHA256Digest {
-    var context = DigestContext(.sha256)
-    let (a, b, c, d) = left.words
-    let (e, f, g, h) = right.words
-    let message: InlineArray<8, UInt64> = [
-      a.bigEndian, b.bigEndian, c.bigEndian, d.bigEndian,
-      e.bigEndian, f.bigEndian, g.bigEndian, h.bigEndian,
-    ]
-    message.span.withUnsafeBytes { context.update($0) }
-    return context.finish { SHA256Digest($0) }
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 8) { message in
+      append(left, to: message, at: 0)
+      append(right, to: message, at: 4)
+      return LaneDigester.sha256(ofPair: UnsafeRawBufferPointer(message))
+    }
+  }
+
+  /// Writes the bytes of `digest` where word `index` of `words` is.
+  private static func append(
+    _ digest: SHA256Digest, to words: UnsafeMutableBufferPointer<UInt64>, at index: Int
+  ) {
+    let (a, b, c, d) = digest.words
+    words.initializeElement(at: index, to: a.bigEndian)
+    words.initializeElement(at: index + 1, to: b.bigEndian)
+    words.initializeElement(at: index + 2, to: c.bigEndian)
+    words.initializeElement(at: index + 3, to: d.bigEndian)
   }
 
   /// The node in `layer` that has nothing but padding leaves under it.
@@ -41,13 +46,16 @@ package enum TreeHash {
   /// The parents of `nodes`, which are consecutive nodes of `layer`, the first a left child. Where
   /// the last has no sibling among them, padding stands in.
   package static func layer(above nodes: [SHA256Digest], layer: Int) -> [SHA256Digest] {
-    var parents: [SHA256Digest] = []
-    parents.reserveCapacity((nodes.count + 1) / 2)
-    for left in stride(from: 0, to: nodes.count, by: 2) {
-      let right = left + 1 < nodes.count ? nodes[left + 1] : padding(layer: layer)
-      parents.append(parent(nodes[left], right))
+    guard nodes.count > 1 else { return nodes.map { parent($0, padding(layer: layer)) } }
+    let pairs = (nodes.count + 1) / 2
+    return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: pairs * 8) { message in
+      for (index, node) in nodes.enumerated() { append(node, to: message, at: index * 4) }
+      if !nodes.count.isMultiple(of: 2) {
+        append(padding(layer: layer), to: message, at: nodes.count * 4)
+      }
+      return LaneDigester.sha256(
+        ofPartsOf: UnsafeRawBufferPointer(message), partByteCount: 2 * SHA256Digest.byteCount)
     }
-    return parents
   }
 
   /// The nodes of the layer `upper` that stand over `nodes` of the layer `lower`.

@@ -1,0 +1,13 @@
+#undef UNROLL
+#undef JOIN_NAMES
+#undef JOIN
+#undef OPERATION
+#undef LOAD_STATE
+#undef STORE_STATE
+#undef NAME
+#undef TARGET
+#undef VEC
+#undef LANES
+#undef SETS
+#undef OP
+#undef LOAD
