@@ -94,7 +94,8 @@ let package = Package(
     .executableTarget(
       name: "spate",
       dependencies: [
-        "Content", "Digests", "Posix", "Operations", "Origin", "Peer", "LoadTest", "Simulator",
+        "Content", "Wire", "Digests", "Posix", "Operations", "Origin", "Peer", "LoadTest",
+        "Simulator",
         arguments, logging,
       ],
       swiftSettings: strict),

@@ -2,4 +2,4 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "shim_evp.h"
+#include "shim_tls.h"

@@ -38,7 +38,8 @@ extension TreeHash {
   }
 
   /// Cuts `slice`, which lies below the piece layer, out of the leaves of the pieces under it and
-  /// the piece layer above them. Nil when `run` is not `pieces(under: slice)`.
+  /// the piece layer above them. Nil when `run` is not `pieces(under: slice)` or has not so many
+  /// leaves.
   package static func branch(
     of slice: TreeSlice, leaves: [SHA256Digest], of run: PieceRun, pieceLayer: [SHA256Digest],
     geometry: Geometry
@@ -46,8 +47,10 @@ extension TreeHash {
     precondition(slice.shape == geometry.tree, "the slice is of this package")
     precondition(pieceLayer.count == geometry.pieceCount, "every piece has a root")
     guard run == pieces(under: slice, geometry: geometry) else { return nil }
+    let blockEnd = min(run.end * geometry.blocksPerPiece, geometry.blockCount)
     // Positions inside the run: its first leaf is a multiple of every width below the piece layer.
     let origin = run.first.rawValue * geometry.blocksPerPiece
+    guard leaves.count == blockEnd - origin else { return nil }
     let nodes = fold(leaves, from: 0, to: slice.layer)
     let start = slice.first - origin >> slice.layer
     let asked = Array(nodes[start..<start + slice.count])

@@ -1,3 +1,5 @@
+import Content
+
 /// Sizes, rates and durations as people write them on a command line and read them in a summary.
 package enum Quantities {
   private static let sizeUnits: [(String, Int)] = [

@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 
 /// The machine this runs on.
 package enum Machine {
@@ -11,6 +12,14 @@ package enum Machine {
   package static func bootID() throws(SystemError) -> String {
     let file = try OpenFile(path: "/proc/sys/kernel/random/boot_id")
     return try firstLine(of: file)
+  }
+
+  /// What the machine calls itself; "localhost" when the kernel will not say.
+  package static var hostName: String {
+    var bytes = [CChar](repeating: 0, count: 256)
+    guard gethostname(&bytes, bytes.count - 1) == 0 else { return "localhost" }
+    let text = bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    return text.isEmpty ? "localhost" : String(decoding: text, as: UTF8.self)
   }
 
   static func firstLine(of file: OpenFile) throws(SystemError) -> String {
@@ -36,6 +45,8 @@ package enum Process {
   }
 
   package static var identifier: Int { Int(getpid()) }
+
+  package static func exit(_ status: Int32) -> Never { Glibc.exit(status) }
 
   /// Nil when not set or not UTF-8.
   package static func environmentVariable(_ name: String) -> String? {

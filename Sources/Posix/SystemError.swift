@@ -17,6 +17,8 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// What to throw for a library that only says it could not.
   package static let noMemory = ENOMEM
+  /// What to say where the fault is in what was received, not in a call.
+  package static let protocolError = EPROTO
 
   package var isNotFound: Bool { code == ENOENT || code == ENOTDIR }
   package var isNameTooLong: Bool { code == ENAMETOOLONG }

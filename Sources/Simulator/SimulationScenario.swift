@@ -58,6 +58,7 @@ package struct SimulatedPeer: Hashable, Sendable {
 
 extension SimulationScenario {
   package func run() -> SimulationReport {
-    fatalError()
+    var world = World(self)
+    return world.run()
   }
 }

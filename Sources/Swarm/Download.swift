@@ -2,12 +2,42 @@ package import Content
 
 /// Decides for one package what to fetch next and from whom. The shell feeds it events and performs
 /// the effects; it has no clock, no randomness of its own, and does nothing by itself.
+///
+/// Invariant: a piece is in exactly one of `held`, `busy` (asked for, or being verified), `leased`
+/// (the origin is to be asked for it) and `needed`.
 package struct Download: Sendable {
   package let package: PackageID
   package let geometry: Geometry
   package let limits: DownloadLimits
   /// Verified and in the cache.
-  package private(set) var held: PieceSet
+  package internal(set) var held: PieceSet
+
+  var needed: PieceSet
+  var busy: PieceSet
+  var leased: [LeaseRecord] = []
+  var requests: [Request] = []
+  var requestCount: UInt64 = 0
+  /// In the order they were heard of, the origin first.
+  var neighbours: [Neighbour]
+  /// For each piece, the open have-streams that have it.
+  var availability: [UInt16]
+  var promised: [Promised] = []
+  var wantedRuns: [PieceRun] = []
+  var wantedSince: Instant = .zero
+  var wantedPiece: PieceIndex?
+  var talk = TrackerTalk()
+  var lastArrival: Instant = .zero
+  var speed = SpeedMeter()
+  var tickAt: Instant?
+  var isStarted = false
+  var hasCompleted = false
+  var hasGivenUp = false
+
+  struct Promised: Sendable {
+    var holder: PeerID
+    var run: PieceRun
+    var until: Instant
+  }
 
   /// `held` are the pieces the cache has already.
   package init(
@@ -19,26 +49,129 @@ package struct Download: Sendable {
     self.geometry = geometry
     self.limits = limits
     self.held = held
+    needed = held.inverted
+    busy = PieceSet(pieceCount: geometry.pieceCount)
+    availability = Array(repeating: 0, count: geometry.pieceCount)
+    let origin = Source(
+      peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
+      heldPieceCount: geometry.pieceCount,
+      uploads: UploadLoad(active: 0, limit: 0, byteRate: 0), isNear: false)
+    neighbours = [Neighbour(source: origin, pieceCount: geometry.pieceCount)]
   }
 
   /// Takes one event and appends what is to be done to `effects`.
   package mutating func step(
     _ event: Event, now: Instant, rng: inout some RandomNumberGenerator, effects: inout [Effect]
   ) {
-    fatalError()
+    guard !hasGivenUp else { return }
+    // One draw for a step: everything below uses a generator the compiler can see through.
+    var chance = SeededGenerator(seed: rng.next())
+    take(event, now: now, chance: &chance, effects: &effects)
+    guard isStarted else { return }
+    watch(now: now, chance: &chance, effects: &effects)
+    if isComplete {
+      finish(effects: &effects)
+    } else {
+      fetchLeases(now: now, effects: &effects)
+      fetchFromNeighbours(now: now, chance: &chance, effects: &effects)
+      fetchDuplicates(now: now, chance: &chance, effects: &effects)
+      fetchUnleased(now: now, chance: &chance, effects: &effects)
+      follow(now: now, effects: &effects)
+    }
+    announceIfDue(now: now, effects: &effects)
+    scheduleTick(now: now, effects: &effects)
   }
 
-  package var isComplete: Bool { held.isFull }
+  private mutating func take(
+    _ event: Event, now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
+  ) {
+    switch event {
+    case .started:
+      isStarted = true
+      lastArrival = now
+      talk.isUrgent = true
+    case .referred(let referral, let interval):
+      referred(referral, interval: interval, now: now, chance: &chance, effects: &effects)
+    case .trackerFailed:
+      talk.failed(now: now, limits: limits, chance: &chance)
+    case .heldBy(let peer, let set):
+      heldBy(peer, set)
+    case .gained(let peer, let runs):
+      for run in runs where geometry.contains(run) { hold(run, at: peer) }
+    case .lost(let peer, let runs):
+      for run in runs where geometry.contains(run) { unhold(run, at: peer) }
+    case .promised(let peer, let runs):
+      promise(runs, by: peer, until: now + limits.promiseTime)
+    case .haveStreamEnded(let peer, let refused):
+      haveStreamEnded(peer, refused: refused, now: now, effects: &effects)
+    case .progressed(let id, let byteCount):
+      progressed(id, byteCount: byteCount, now: now)
+    case .arrived(let piece, let id):
+      arrived(piece, id, now: now, effects: &effects)
+    case .verified(let piece, _):
+      verified(piece)
+    case .rejected(let piece, _, let culprit):
+      rejected(piece, culprit: culprit, now: now, effects: &effects)
+    case .finished(let id, let outcome):
+      finished(id, outcome, now: now, chance: &chance, effects: &effects)
+    case .wanted(let runs):
+      wantedRuns = runs.filter { geometry.contains($0) }
+    case .evicted(let run):
+      if geometry.contains(run) { evicted(run) }
+    case .ticked:
+      tickAt = nil
+    }
+  }
+
+  package var isComplete: Bool { held.isFull || hasCompleted }
+
   /// Pieces that are being fetched or verified.
-  package var inFlight: PieceSet { fatalError() }
-  /// What the origin has leased to us and we do not hold yet: what we may promise to others.
-  package var promises: [PieceRun] { fatalError() }
+  package var inFlight: PieceSet { busy }
+
+  /// What the origin is sending us or has leased to us: what we may promise to others.
+  package var promises: [PieceRun] {
+    leased.map(\.run)
+      + requests.filter { $0.source.isOrigin && !$0.rest.isEmpty }
+      .map { PieceRun(first: PieceIndex($0.next), count: $0.rest.count) }
+  }
+
   /// Everyone we ever got something from, the origin included, ascending by id.
-  package var statistics: [SourceStatistics] { fatalError() }
+  package var statistics: [SourceStatistics] {
+    neighbours.filter { $0.byteCount > 0 || $0.failureCount > 0 || $0.rejectedPieceCount > 0 }
+      .sorted { $0.id < $1.id }
+      .map {
+        SourceStatistics(
+          source: $0.id, byteCount: $0.byteCount, rejectedPieceCount: $0.rejectedPieceCount,
+          failureCount: $0.failureCount, byteRate: $0.byteRate)
+      }
+  }
+
   /// Peers whose have-stream is open or being opened, ascending.
-  package var followed: [PeerID] { fatalError() }
+  package var followed: [PeerID] {
+    neighbours.filter { $0.stream != .none }.map(\.id).sorted()
+  }
+
   /// Time left at the speed of the last seconds; nil when nothing moves.
-  package func timeLeft(now: Instant) -> Duration? { fatalError() }
+  package func timeLeft(now: Instant) -> Duration? {
+    guard let rate = speed.byteRate(now: now) else { return nil }
+    let missing = Double(geometry.pieceCount - held.count) * Double(geometry.pieceByteCount)
+    return .nanoseconds(Int64(min(missing / rate, 1e9) * 1e9))
+  }
+
+  private mutating func finish(effects: inout [Effect]) {
+    guard !hasCompleted else { return }
+    hasCompleted = true
+    for request in requests { effects.append(.cancel(request.id)) }
+    requests = []
+    leased = []
+    for index in neighbours.indices {
+      if neighbours[index].stream != .none { effects.append(.unfollow(neighbours[index].id)) }
+      neighbours[index].stream = .none
+      neighbours[index].outstandingCount = 0
+    }
+    talk.isUrgent = true
+    effects.append(.completed)
+  }
 }
 
 /// What one source has done for this download.
@@ -50,4 +183,41 @@ package struct SourceStatistics: Hashable, Sendable {
   package var failureCount: Int
   /// Bytes a second over its recent responses; 0 when nothing was measured yet.
   package var byteRate: Int
+}
+
+/// Bytes over the last seconds: two windows, the older fading as the newer fills.
+struct SpeedMeter: Sendable {
+  private static let window: Duration = .seconds(2)
+
+  private var start: Instant?
+  private var older = 0.0
+  private var newer = 0.0
+
+  mutating func add(byteCount: Int, now: Instant) {
+    turn(now: now)
+    newer += Double(byteCount)
+  }
+
+  /// Bytes a second; nil when nothing moves.
+  func byteRate(now: Instant) -> Double? {
+    var copy = self
+    copy.turn(now: now)
+    guard let start = copy.start else { return nil }
+    let part = min(1, max(0, (now - start).seconds / Self.window.seconds))
+    let span = Self.window.seconds * (copy.older > 0 ? 1 : max(part, 0.05))
+    let rate = (copy.older * (1 - part) + copy.newer) / span
+    return rate > 0 ? rate : nil
+  }
+
+  private mutating func turn(now: Instant) {
+    guard let start else {
+      self.start = now
+      return
+    }
+    let age = now - start
+    guard age >= Self.window else { return }
+    older = age < Self.window * 2 ? newer : 0
+    newer = 0
+    self.start = now
+  }
 }

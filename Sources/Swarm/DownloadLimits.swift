@@ -16,10 +16,25 @@ package struct DownloadLimits: Hashable, Sendable {
   /// How often a starving download asks the tracker.
   package var starvingAnnounceDelay: ClosedRange<Duration> =
     .milliseconds(50)...(.milliseconds(250))
+  /// After an answer without leases, doubled each time up to the interval.
+  package var emptyLeaseDelay: Duration = .milliseconds(100)
+  /// How long a neighbour's promise is waited for.
+  package var promiseTime: Duration = .seconds(3)
+  /// Bounds to what a busy source says of when to come back.
+  package var busyDelay: ClosedRange<Duration> = .milliseconds(10)...(.seconds(2))
+  package var originRetryDelay: Duration = .milliseconds(250)
   /// Back-off towards a silent tracker, doubled from the lower to the upper bound, jittered.
   package var trackerRetryDelay: ClosedRange<Duration> = .milliseconds(250)...(.seconds(8))
+  /// An end-game piece is asked for twice when the first request is this old.
+  package var endGameAge: Duration = .milliseconds(100)
+  /// A reader's next pieces are drawn from this many.
+  package var wantedSpread = 4
+  /// A reader waits this long for a piece nobody has before the origin is asked without a lease.
+  package var readerPatience: Duration = .milliseconds(200)
   /// Starved this long, a download asks the origin for a run that was not leased to it.
   package var lastResortTime: Duration = .seconds(3)
+  /// Sources remembered, followed or not.
+  package var neighbourCountMax = 128
   /// Without a byte for this long, and with nobody to ask, it gives up.
   package var patience: Duration = .seconds(60)
   /// Bytes asked for in one request when the swarm is small.

@@ -47,10 +47,14 @@ struct OutputQueue {
     byteCount += bytes.count
   }
 
-  mutating func append(_ slice: FileSlice, from pool: BufferPool) {
+  /// - Parameter fillsLastBuffer: copies the slice's beginning behind the bytes before it, so that
+  ///   a record of TLS, which a buffer is as long as, leaves full.
+  mutating func append(_ slice: FileSlice, from pool: BufferPool, fillsLastBuffer: Bool) {
     if slice.range.count <= Self.copiedSliceByteCountMax, copy(slice, from: pool) { return }
-    segments.append(.file(slice.file, unsent: slice.range.offset..<slice.range.end))
-    byteCount += slice.range.count
+    let offset = slice.range.offset + (fillsLastBuffer ? fillLastBuffer(from: slice) : 0)
+    guard offset < slice.range.end else { return }
+    segments.append(.file(slice.file, unsent: offset..<slice.range.end))
+    byteCount += slice.range.end - offset
   }
 
   /// Counts bytes of the first segment as sent.
@@ -91,6 +95,19 @@ struct OutputQueue {
     byteCount += slice.range.count
     extendLastBuffer(by: slice.range.count)
     return true
+  }
+
+  /// - Returns: the bytes copied, 0 when there is no room or memory does not have them.
+  private mutating func fillLastBuffer(from slice: FileSlice) -> Int {
+    guard case .buffer(let buffer, let unsent)? = segments.last else { return 0 }
+    let room = UnsafeMutableRawBufferPointer(
+      rebasing: buffer[unsent.upperBound...].prefix(slice.range.count))
+    guard !room.isEmpty,
+      let count = slice.file.readResident(into: room, at: slice.range.offset)
+    else { return 0 }
+    byteCount += count
+    extendLastBuffer(by: count)
+    return count
   }
 
   /// The last buffer and where its free room begins; a new one when there is too little.

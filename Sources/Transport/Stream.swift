@@ -169,7 +169,7 @@ extension Stream {
     case .end: return .end
     case .failed(let failure):
       end(failure.closeReason)
-      return .end
+      return .failed(SystemError(code: SystemError.protocolError, call: "SSL_read"))
     }
   }
 
@@ -227,7 +227,7 @@ extension Stream {
   /// read by the kernel when its turn comes, and the loop waits for that.
   package func send(_ slice: FileSlice) {
     guard acceptsOutput else { return }
-    output.append(slice, from: loop.bufferPool)
+    output.append(slice, from: loop.bufferPool, fillsLastBuffer: tls != nil)
     schedule()
   }
 

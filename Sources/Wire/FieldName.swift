@@ -4,7 +4,7 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
   case accept, acceptRanges, allow, authorization, cacheControl, connection, contentLength
   case contentRange, contentType, date, digest, etag, expect, host, ifMatch, ifModifiedSince
   case ifNoneMatch, ifRange, ifUnmodifiedSince, lastModified, location, range, reprDigest
-  case retryAfter, server, spatePackage, spatePeer, spatePort, transferEncoding, upgrade
+  case retryAfter, server, spatePackage, spatePeer, spatePort, spateRetry, transferEncoding, upgrade
   case userAgent, wantReprDigest
 
   /// As it is written.
@@ -38,6 +38,7 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
     case .spatePackage: "Spate-Package"
     case .spatePeer: "Spate-Peer"
     case .spatePort: "Spate-Port"
+    case .spateRetry: "Spate-Retry"
     case .transferEncoding: "Transfer-Encoding"
     case .upgrade: "Upgrade"
     case .userAgent: "User-Agent"
@@ -54,7 +55,7 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
       true
     case .authorization, .contentLength, .contentRange, .contentType, .etag, .expect, .host,
       .ifModifiedSince, .ifRange, .ifUnmodifiedSince, .lastModified, .location, .range,
-      .retryAfter, .spatePackage, .spatePeer, .spatePort, .transferEncoding:
+      .retryAfter, .spatePackage, .spatePeer, .spatePort, .spateRetry, .transferEncoding:
       false
     }
   }

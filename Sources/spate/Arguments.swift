@@ -55,7 +55,7 @@ struct DurationArgument: ExpressibleByArgument {
 /// Reads a URL and says what is wrong with it in the words of the one who reads URLs.
 func parseURL(_ text: String) throws -> HTTPURL {
   do {
-    return try HTTPURL(text)
+    return try HTTPURL(parsing: text)
   } catch {
     throw ValidationError("\(text): \(error)")
   }
@@ -64,10 +64,17 @@ func parseURL(_ text: String) throws -> HTTPURL {
 struct LogOptions: ParsableArguments {
   @Option(
     name: .customLong("log"),
-    help: "How much to log on standard error: error, warning, notice, info, debug, trace.")
-  var level: Logger.Level = .info
+    help: "How much to log: error, warning, notice, info, debug or trace. [default: info]")
+  var level: LogLevelArgument?
 
-  func bootstrap() { StandardErrorLog.bootstrap(level: level) }
+  func bootstrap() { StandardErrorLog.bootstrap(level: level?.level ?? .info) }
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {}
+struct LogLevelArgument: ExpressibleByArgument {
+  let level: Logger.Level
+
+  init?(argument: String) {
+    guard let level = Logger.Level(rawValue: argument) else { return nil }
+    self.level = level
+  }
+}

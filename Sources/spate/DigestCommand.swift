@@ -19,17 +19,22 @@ struct DigestCommand: ParsableCommand {
   func run() throws {
     var failed = false
     for path in files {
-      do {
+      do throws(SystemError) {
         let start = Clock.now()
-        let digests = try digest(path)
+        guard let digests = try digest(path) else {
+          StandardStream.error.write("spate: \(path) is too large for a package\n")
+          failed = true
+          continue
+        }
         StandardStream.output.write(
           "\(path)\n  id      \(digests.id)\n  sha256  \(digests.sha256)\n"
             + "  md5     \(digests.md5)\n")
         if verbose {
           let rate = Double(digests.geometry.byteCount) / max((Clock.now() - start).seconds, 1e-9)
-          StandardStream.output.write("  speed   \(Quantities.rounded(rate / 1e9, places: 2)) GB/s\n")
+          StandardStream.output.write(
+            "  speed   \(Quantities.rounded(rate / 1e9, places: 2)) GB/s\n")
         }
-      } catch let error as SystemError {
+      } catch {
         StandardStream.error.write("spate: \(path): \(error)\n")
         failed = true
       }
@@ -37,7 +42,7 @@ struct DigestCommand: ParsableCommand {
     if failed { throw ExitStatus.failed.error }
   }
 
-  private func digest(_ path: String) throws(SystemError) -> PackageDigests {
+  private func digest(_ path: String) throws(SystemError) -> PackageDigests? {
     let file = try OpenFile(path: path)
     var hasher = PackageHasher()
     let window = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)

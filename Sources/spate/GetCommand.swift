@@ -34,13 +34,15 @@ struct GetCommand: ParsableCommand {
   @Flag(help: "Print one JSON object when done.")
   var json = false
 
-  @Option(name: .customLong("log"), help: "How much to log on standard error.")
-  var level: Logger.Level = .error
+  @Option(
+    name: .customLong("log"),
+    help: "How much to log: error, warning, notice, info, debug or trace. [default: critical]")
+  var level: LogLevelArgument?
 
   func validate() throws { _ = try parseURL(url) }
 
   func run() throws {
-    StandardErrorLog.bootstrap(level: level)
+    StandardErrorLog.bootstrap(level: level?.level ?? .critical)
     let anyPort = Endpoint(address: ListenArgument.anyAddress, port: 0)
     var configuration = GetConfiguration(
       url: try parseURL(url), listen: listen.isEmpty ? [anyPort] : listen.map(\.endpoint))

@@ -68,9 +68,9 @@ struct OriginCommand: ParsableCommand {
       .init(certificateFile: $0, keyFile: $1)
     }
     configuration.listsDirectories = listDirectories
-    do {
+    do throws(OriginError) {
       try OriginServer(configuration).run()
-    } catch let error as OriginError {
+    } catch {
       throw fail(error.description)
     }
   }
@@ -80,7 +80,13 @@ struct OriginCommand: ParsableCommand {
 /// Directory), one folder for each root.
 enum StateDirectory {
   static func path(forRoot root: String) -> String {
-    let full = FileSystem.absolutePath(root)
+    let full: String
+    do throws(SystemError) {
+      full = try FileSystem.canonicalPath(root)
+    } catch {
+      // The origin itself says what is wrong with its root.
+      full = root
+    }
     var hasher = SHA256Stream()
     Array(full.utf8).withUnsafeBytes { hasher.update($0) }
     let name = String(hasher.finish().hex.prefix(16))

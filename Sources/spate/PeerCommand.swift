@@ -64,9 +64,9 @@ struct PeerCommand: ParsableCommand {
     configuration.uploadCountMax = maxUploads
     configuration.uploadByteRate = uploadRate?.byteRate
     configuration.authorities = ca
-    do {
+    do throws(PeerError) {
       try PeerServer(configuration).run()
-    } catch let error as PeerError {
+    } catch {
       throw fail(error.description)
     }
   }

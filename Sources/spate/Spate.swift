@@ -16,8 +16,8 @@ struct Spate: ParsableCommand {
     ])
 
   static func main() {
-    Program.prepare()
     do {
+      try Process.prepare()
       var command = try parseAsRoot()
       try command.run()
     } catch {
@@ -31,7 +31,7 @@ struct Spate: ParsableCommand {
     let message = fullMessage(for: error)
     if code == .validationFailure {
       if !message.isEmpty { StandardStream.error.write(message + "\n") }
-      Program.exit(ExitStatus.usage.rawValue)
+      Process.exit(ExitStatus.usage.rawValue)
     }
     if !message.isEmpty {
       if code.isSuccess {
@@ -40,7 +40,7 @@ struct Spate: ParsableCommand {
         StandardStream.error.write(message + "\n")
       }
     }
-    Program.exit(code.rawValue)
+    Process.exit(code.rawValue)
   }
 }
 

@@ -16,7 +16,9 @@ extension Catalogue {
   /// One turn: hashes all that waits.
   func hashWaiting(asked attendant: Attendant) {
     var byteCount = 0
+    var hasWorked = false
     while !attendant.isStopping, let job = queue.withLock({ $0.next() }) {
+      hasWorked = true
       hash(job, depth: 0, asked: attendant)
       byteCount += job.byteCount
       if unrecorded.withLock({ $0.count }) >= Self.unrecordedCountMax
@@ -24,9 +26,11 @@ extension Catalogue {
       {
         byteCount = 0
         recordDigests()
+        onProgress(progress)
       }
     }
     recordDigests()
+    if hasWorked { onProgress(progress) }
   }
 
   /// Brings the digests found since into the index, in one transaction.
@@ -42,7 +46,6 @@ extension Catalogue {
       // The entries serve from memory; after a restart they are hashed again.
       report(.index(error))
     }
-    onProgress(progress)
   }
 
   private func hash(_ job: HashQueue.Job, depth: Int, asked attendant: Attendant) {

@@ -6,7 +6,9 @@ import Synchronization
 extension Catalogue {
   /// What one walk over the root found.
   private struct Walk {
+    /// Names that are there, also of files that cannot be opened.
     var seen: Set<String> = []
+    var fileCount = 0
     /// Directories that could not be read: what is below them is unknown, not gone.
     var closed: [String] = []
     var isWhole = true
@@ -22,7 +24,7 @@ extension Catalogue {
     }
     if walk.isWhole { forgetRemoved(walk) }
     tally.withLock { tally in
-      tally.progress.fileCount = walk.seen.count
+      tally.progress.fileCount = walk.fileCount
       tally.progress.scanCount += 1
     }
     onProgress(progress)
@@ -61,6 +63,7 @@ extension Catalogue {
       let status = try root.open(path).status()
       guard status.kind == .regular else { return }
       walk.seen.insert(path)
+      walk.fileCount += 1
       let key = FileKey(status)
       if let entry = cache[path], entry.describes(status) { return }
       let known = try index.read { index throws(StorageError) in try index.key(of: path) }

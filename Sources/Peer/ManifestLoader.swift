@@ -1,0 +1,80 @@
+import Content
+import HTTP
+import Reactor
+import Wire
+
+/// What asking the origin for a manifest can come to.
+enum ManifestAnswer {
+  case manifest(Manifest)
+  /// The origin has the file and still computes its digests.
+  case notReady(retryAfter: Duration)
+  case notFound
+  /// A server that answers HTTP but is not Spate.
+  case notSpate
+  case refused(Status)
+  case unreachable(String)
+  case malformed(String)
+}
+
+/// Asks the origin what its names stand for; one question at a time for each name, however many
+/// wait for the answer.
+final class ManifestLoader {
+  private static let silenceMax = Duration.seconds(5)
+  private static let byteCountMax = 64 * 1024
+
+  private unowned let node: Node
+  private var waiting: [String: [(ManifestAnswer) -> Void]] = [:]
+
+  init(_ node: Node) { self.node = node }
+
+  /// - Parameter path: percent-encoded, from `/`, without a query.
+  func load(_ path: String, _ completion: @escaping (ManifestAnswer) -> Void) {
+    if waiting[path] != nil {
+      waiting[path]?.append(completion)
+      return
+    }
+    waiting[path] = [completion]
+    ask(path, attempt: 0)
+  }
+
+  private func ask(_ path: String, attempt: Int) {
+    let connection = node.controlConnection()
+    let receiver = WholeResponse(byteCountMax: Self.byteCountMax) { [weak self] result in
+      guard let self else { return }
+      switch result {
+      case .success(let message):
+        self.answer(path, Self.read(message))
+      case .failure(let failure):
+        self.node.origin.advance(from: connection.endpoint)
+        // A kept connection may have been closed by the other side just now, and a name may have
+        // more addresses.
+        if attempt < self.node.origin.endpoints.count {
+          self.ask(path, attempt: attempt + 1)
+        } else {
+          self.answer(path, .unreachable("\(failure)"))
+        }
+      }
+    }
+    connection.send(
+      .get, "/-/manifest\(path)", silenceMax: Self.silenceMax, receiver: receiver)
+  }
+
+  private func answer(_ path: String, _ answer: ManifestAnswer) {
+    for completion in waiting.removeValue(forKey: path) ?? [] { completion(answer) }
+  }
+
+  private static func read(_ message: WholeResponse.Message) -> ManifestAnswer {
+    guard message.isFromSpate else { return .notSpate }
+    switch message.status {
+    case .ok:
+      do throws(WireError) {
+        return .manifest(try Manifest.parse(message.body.span))
+      } catch {
+        return .malformed(error.reason)
+      }
+    case .notFound: return .notFound
+    case .serviceUnavailable: return .notReady(retryAfter: message.retryAfter ?? .seconds(1))
+    default: return .refused(message.status)
+    }
+  }
+}

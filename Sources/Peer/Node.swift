@@ -1,0 +1,268 @@
+import Content
+import HTTP
+import Logging
+import Operations
+import Posix
+import Reactor
+import Storage
+import Swarm
+import Transport
+import Wire
+
+/// A machine in the swarm: one loop that downloads, verifies, serves and reports. `spate peer` and
+/// `spate get` are two ways to drive it.
+///
+/// Everything in it belongs to the loop; bytes are hashed and written by workers, and results come
+/// back through mailboxes.
+final class Node {
+  struct Settings {
+    var listen: [Endpoint]
+    var cache: String
+    var cacheByteCountMax: Int?
+    var site = ""
+    var uploadCountMax = PeerConfiguration.uploadCountMaxDefault
+    var uploadByteRate: Int?
+  }
+
+  /// How long a connection may be silent in the middle of a run; the download itself looks closer.
+  static let fetchSilenceMax = Duration.seconds(10)
+  /// Have-streams say something at least every `keepAliveInterval`.
+  static let haveSilenceMax = Duration.seconds(45)
+  static let keepAliveInterval = Duration.seconds(15)
+  static let sweepInterval = Duration.seconds(1)
+
+  let loop: EventLoop
+  let id: PeerID
+  let idText: [UInt8]
+  let log: Logger
+  let origin: OriginAddress
+  let settings: Settings
+  let limits = DownloadLimits()
+  let counters: PeerCounters
+  let workers: WorkerPool
+  let pool: ConnectionPool
+  var random = SystemRandomNumberGenerator()
+  var uploads: UploadGate
+  private(set) var transfers: [PackageID: Transfer] = [:]
+  private(set) var port: UInt16 = 0
+  private(set) var store: PieceStore
+  private(set) var intake: PieceIntake
+  private(set) var server: Server?
+  private(set) lazy var tracker = TrackerLink(self)
+  private(set) lazy var opening = PackageOpening(self)
+
+  private var handler: PeerHandler?
+  private var control: ClientConnection?
+  private var paused: [ClientConnection] = []
+  private var sweepTimer: Timer?
+  private var keepAliveTimer: Timer?
+  private let results: Mailbox<IntakeResult>
+  private let losses: Mailbox<PieceStore.Loss>
+  private let target = NodeReference()
+  private var kept: [AnyObject] = []
+  let offLoop: OffLoopWork
+
+  /// - Throws: `PeerError` in words for the one who started the node.
+  init(
+    _ loop: EventLoop, origin: OriginAddress, settings: Settings, counters: PeerCounters,
+    log: Logger
+  ) throws(PeerError) {
+    self.loop = loop
+    self.origin = origin
+    self.settings = settings
+    self.counters = counters
+    self.log = log
+    id = .random(using: &random)
+    idText = Array("\(id)".utf8)
+    uploads = UploadGate(slotCount: settings.uploadCountMax, byteRate: settings.uploadByteRate)
+    pool = ConnectionPool(loop)
+    let target = target
+    do throws(SystemError) {
+      workers = try WorkerPool(name: "spate-work", threadCount: min(max(Machine.coreCount, 1), 4))
+      results = try Mailbox(loop) { target.node?.decided($0) }
+      losses = try Mailbox(loop) { target.node?.lost($0) }
+      offLoop = try OffLoopWork(loop, workers: workers)
+    } catch {
+      throw PeerError("cannot start: \(error)")
+    }
+    let losses = losses
+    do throws(StorageError) {
+      store = try PieceStore(directory: settings.cache, limit: settings.cacheByteCountMax) {
+        losses.post($0)
+      }
+    } catch {
+      throw PeerError("\(error)")
+    }
+    intake = PieceIntake(workers: workers, results: results)
+    target.node = self
+    sweepTimer = Timer(loop) { [unowned self] in self.sweep() }
+    sweepTimer?.schedule(after: Self.sweepInterval)
+    keepAliveTimer = Timer(loop) { [unowned self] in self.keepAlive() }
+    keepAliveTimer?.schedule(after: Self.keepAliveInterval)
+  }
+
+  /// Starts to serve other peers.
+  /// - Returns: where.
+  func listen() throws(PeerError) -> [Endpoint] {
+    let handler = PeerHandler(self)
+    self.handler = handler
+    let server = Server(loop, handler: handler, statistics: counters.server)
+    self.server = server
+    var endpoints: [Endpoint] = []
+    for endpoint in settings.listen {
+      endpoints.append(try Self.listen(server, on: endpoint))
+    }
+    port = endpoints.first?.port ?? 0
+    return endpoints
+  }
+
+  static func listen(_ server: Server, on endpoint: Endpoint) throws(PeerError) -> Endpoint {
+    do throws(SystemError) {
+      return try server.listen(on: endpoint)
+    } catch {
+      throw PeerError("cannot listen on \(endpoint): \(error)")
+    }
+  }
+
+  func announce(reports: [PackageReport], isLeaving: Bool) -> Announce {
+    Announce(
+      peer: id, port: port, site: settings.site, isLeaving: isLeaving, uploads: uploads.load,
+      reports: reports)
+  }
+
+  // MARK: Transfers
+
+  func adopt(_ transfer: Transfer) {
+    transfers[transfer.stored.id] = transfer
+    transfer.start()
+  }
+
+  /// A transfer is over without its package; what it verified stays in the cache.
+  func ended(_ transfer: Transfer) {
+    transfer.stop()
+    transfers[transfer.stored.id] = nil
+    loop.bury(transfer)
+  }
+
+  private func decided(_ result: IntakeResult) {
+    transfers[result.package]?.decided(result)
+    guard !paused.isEmpty, intake.hasRoom else { return }
+    let waiting = paused
+    paused = []
+    for connection in waiting where connection.isOpen { connection.resumeReading() }
+  }
+
+  private func lost(_ loss: PieceStore.Loss) {
+    counters.lostPieces.add(loss.runs.reduce(0) { $0 + $1.count })
+    log.info(
+      "the cache gave pieces up",
+      metadata: ["package": "\(loss.id)", "cause": "\(loss.cause)", "runs": "\(loss.runs.count)"])
+    guard let transfer = transfers[loss.id] else { return }
+    transfer.lost(loss.runs)
+    if loss.isWhole { ended(transfer) }
+  }
+
+  /// Reads no more from `connection` until the workers have caught up.
+  func pause(_ connection: ClientConnection) {
+    connection.pauseReading()
+    paused.append(connection)
+  }
+
+  /// Runs `body` once, later.
+  func after(_ delay: Duration, _ body: @escaping () -> Void) {
+    var timer: Timer?
+    timer = Timer(loop) {
+      body()
+      timer = nil
+    }
+    timer?.schedule(after: delay)
+  }
+
+  /// Keeps what must live as long as the node.
+  func keep(_ object: AnyObject) { kept.append(object) }
+
+  // MARK: Connections
+
+  func connection(to source: PeerID, at endpoint: Endpoint?) -> ClientConnection? {
+    if source.isOrigin { return originConnection() }
+    guard let endpoint else { return nil }
+    return pool.connection(to: endpoint, host: "\(endpoint)", tls: nil)
+  }
+
+  func originConnection() -> ClientConnection {
+    pool.connection(to: origin.endpoint, host: origin.url.authority, tls: origin.tls)
+  }
+
+  func exclusiveConnection(to endpoint: Endpoint) -> ClientConnection {
+    pool.connection(to: endpoint, host: "\(endpoint)", tls: nil, isExclusive: true)
+  }
+
+  /// To the origin, for what must not wait behind a run.
+  func controlConnection() -> ClientConnection {
+    if let control, control.isUsable { return control }
+    let fresh = ClientConnection(
+      loop, to: origin.endpoint, host: origin.url.authority, tls: origin.tls)
+    control = fresh
+    return fresh
+  }
+
+  private func sweep() {
+    sweepTimer?.schedule(after: Self.sweepInterval)
+    pool.sweep(now: loop.now)
+  }
+
+  private func keepAlive() {
+    keepAliveTimer?.schedule(after: Self.keepAliveInterval)
+    for transfer in Array(transfers.values) { transfer.haveFeed.tell(.keepAlive) }
+  }
+
+  // MARK: The end
+
+  /// Says goodbye, stops what is under way and closes the store; `done` is the last call.
+  func shutDown(_ done: @escaping () -> Void) {
+    var isDone = false
+    let finish = { [self] in
+      guard !isDone else { return }
+      isDone = true
+      for transfer in Array(transfers.values) { transfer.stop() }
+      pool.closeAll()
+      server?.close()
+      done()
+    }
+    let deadline = Timer(loop) { finish() }
+    deadline.schedule(after: Self.farewellTime)
+    tracker.leave {
+      deadline.cancel()
+      finish()
+    }
+  }
+
+  private static let farewellTime = Duration.milliseconds(300)
+
+  /// After the loop has stopped: no work is left behind.
+  func close(removingStore: Bool) throws(StorageError) {
+    workers.stop()
+    if removingStore {
+      try store.destroy()
+    } else {
+      try store.close()
+    }
+  }
+}
+
+/// Lets mailboxes made before the node find it, without keeping it.
+private final class NodeReference {
+  weak var node: Node?
+}
+
+/// Why a peer cannot start or go on, in one line for its owner.
+package struct PeerError: Error, CustomStringConvertible, Sendable {
+  package let description: String
+  /// What arrived is not what the origin published.
+  let isUnverified: Bool
+
+  init(_ description: String, isUnverified: Bool = false) {
+    self.description = description
+    self.isUnverified = isUnverified
+  }
+}

@@ -1,0 +1,117 @@
+import Content
+import Digests
+import HTTP
+import Storage
+import Wire
+
+/// From a manifest to a running transfer: finds the package in the cache, or asks for its piece
+/// layer and makes room for it. One opening for each package, however many wait.
+final class PackageOpening {
+  typealias Completion = (Result<Transfer, PeerError>) -> Void
+
+  private static let silenceMax = Duration.seconds(5)
+  private static let attemptCountMax = 3
+
+  private unowned let node: Node
+  private var waiting: [PackageID: [Completion]] = [:]
+
+  init(_ node: Node) { self.node = node }
+
+  func open(_ manifest: Manifest, _ completion: @escaping Completion) {
+    if let transfer = node.transfers[manifest.id] { return completion(.success(transfer)) }
+    if waiting[manifest.id] != nil {
+      waiting[manifest.id]?.append(completion)
+      return
+    }
+    waiting[manifest.id] = [completion]
+    let (store, id) = (node.store, manifest.id)
+    node.offLoop.run {
+      Result { () throws(StorageError) in try store.reopen(id) }
+    } then: { [self] result in
+      switch result {
+      case .success(let stored?): finish(manifest, .success(stored))
+      case .success(nil): askForTree(manifest, attempt: 0)
+      case .failure(let error): finish(manifest, .failure(error.asPeerError))
+      }
+    }
+  }
+
+  private func askForTree(_ manifest: Manifest, attempt: Int) {
+    let geometry = manifest.geometry
+    // The root of a package of one piece is its whole piece layer.
+    guard geometry.pieceCount > 1 else {
+      return store(manifest, geometry.pieceCount == 0 ? [] : [manifest.id.root])
+    }
+    guard let slice = TreeSlice(shape: geometry.tree, wholeLayer: geometry.pieceLayer) else {
+      preconditionFailure("a piece layer is never too large to ask for")
+    }
+    let connection = node.controlConnection()
+    let receiver = WholeResponse(byteCountMax: TreeMessage.byteCountMax) { [weak self] result in
+      self?.received(result, of: slice, for: manifest, attempt: attempt)
+    }
+    connection.send(
+      .get, "/-/tree/\(manifest.id)?\(TreeQuery(slice).text)", silenceMax: Self.silenceMax,
+      receiver: receiver)
+  }
+
+  private func received(
+    _ result: Result<WholeResponse.Message, RequestFailure>, of slice: TreeSlice,
+    for manifest: Manifest, attempt: Int
+  ) {
+    switch result {
+    case .success(let message) where message.status == .ok:
+      do throws(WireError) {
+        let tree = try TreeMessage.decode(message.body.span, for: slice)
+        guard
+          TreeHash.verify(
+            slice: slice, nodes: tree.nodes, proof: tree.proof, root: manifest.id.root)
+        else {
+          return finish(
+            manifest,
+            .failure(
+              PeerError("the origin's tree does not belong to its manifest", isUnverified: true)))
+        }
+        store(manifest, tree.nodes)
+      } catch {
+        finish(manifest, .failure(PeerError("the origin's tree is malformed: \(error.reason)")))
+      }
+    case .success(let message):
+      finish(
+        manifest, .failure(PeerError("the origin refused the package's tree: \(message.status)")))
+    case .failure(let failure):
+      guard attempt < Self.attemptCountMax else {
+        return finish(manifest, .failure(PeerError("the origin did not send the tree: \(failure)")))
+      }
+      askForTree(manifest, attempt: attempt + 1)
+    }
+  }
+
+  private func store(_ manifest: Manifest, _ pieceLayer: [SHA256Digest]) {
+    let store = node.store
+    node.offLoop.run {
+      Result { () throws(StorageError) in
+        try store.open(
+          id: manifest.id, geometry: manifest.geometry, pieceLayer: pieceLayer,
+          metadata: manifest.json())
+      }
+    } then: { [self] (result: Result<StoredPackage, StorageError>) in
+      finish(manifest, result.mapError { $0.asPeerError })
+    }
+  }
+
+  private func finish(_ manifest: Manifest, _ result: Result<StoredPackage, PeerError>) {
+    let completions = waiting.removeValue(forKey: manifest.id) ?? []
+    switch result {
+    case .success(let stored):
+      let transfer = node.transfers[manifest.id] ?? Transfer(manifest, stored: stored, on: node)
+      if node.transfers[manifest.id] == nil { node.adopt(transfer) }
+      for completion in completions { completion(.success(transfer)) }
+    case .failure(let error):
+      for completion in completions { completion(.failure(error)) }
+    }
+  }
+}
+
+extension StorageError {
+  var asPeerError: PeerError { PeerError("\(self)") }
+}

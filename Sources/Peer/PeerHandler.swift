@@ -1,0 +1,201 @@
+import Content
+import HTTP
+import Operations
+import Posix
+import Reactor
+import Storage
+import Swarm
+import Wire
+
+/// Answers other peers: pieces, have-streams, parts of the tree; and its owner: metrics, status,
+/// health. It serves packages by id only, never a path.
+final class PeerHandler: RequestHandler {
+  private unowned let node: Node
+
+  init(_ node: Node) { self.node = node }
+
+  func bodyByteCountMax(of head: RequestHead, bytes: Span<UInt8>) -> Int { 0 }
+
+  func handle(
+    _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection
+  ) {
+    guard head.method == .get || head.method == .head else {
+      return connection.respondText(.methodNotAllowed, "only GET and HEAD") {
+        HeadWriter.field(.allow, "GET, HEAD", to: &$0)
+      }
+    }
+    let path = String(decoding: head.path.map { bytes[$0] }, as: UTF8.self)
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count >= 3, parts[0].isEmpty, parts[1] == "-" else {
+      return connection.respondText(
+        .notFound, "this is a peer: it serves packages by id under /-/package/")
+    }
+    switch (parts[2], parts.count) {
+    case ("health", 3): connection.respondText(.ok, "ok")
+    case ("metrics", 3): metrics(on: connection)
+    case ("status", 3): status(on: connection)
+    case ("package", 4), ("have", 4), ("tree", 4):
+      guard let id = PackageID(hex: parts[3]) else {
+        return connection.respondText(.badRequest, "a package's id is 64 base-16 digits")
+      }
+      guard let transfer = node.transfers[id] else {
+        return connection.respondText(.notFound, "this peer does not have the package")
+      }
+      switch parts[2] {
+      case "package": package(transfer, head, bytes, on: connection)
+      case "have":
+        transfer.haveFeed.add(connection, held: transfer.held, promised: transfer.promised)
+      default: tree(transfer, head, bytes, on: connection)
+      }
+    default: connection.respondText(.notFound, "nothing is here")
+    }
+  }
+
+  private func metrics(on connection: ServerConnection) {
+    let text = Array(node.counters.registry.prometheusText().utf8)
+    connection.respond(.ok, body: .bytes(text)) {
+      HeadWriter.field(.contentType, ContentType.metrics, to: &$0)
+    }
+  }
+
+  private func status(on connection: ServerConnection) {
+    var json = JSONWriter()
+    json.object { json in
+      json.member("peer", "\(node.id)")
+      json.member("origin", "\(node.origin.url)")
+      json.member("cache_bytes", node.store.usedByteCount)
+      json.member("uploads", node.uploads.load.active)
+      json.member("max_uploads", node.uploads.load.limit)
+      json.array("packages") { json in
+        for transfer in node.transfers.values.sorted(by: { $0.stored.id < $1.stored.id }) {
+          json.object { $0.describe(transfer) }
+        }
+      }
+    }
+    connection.respond(.ok, body: .bytes(json.bytes + [0x0a])) {
+      HeadWriter.field(.contentType, ContentType.json, to: &$0)
+    }
+  }
+
+  // MARK: Pieces
+
+  private func package(
+    _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
+    on connection: ServerConnection
+  ) {
+    let representation = Representation(
+      byteCount: transfer.geometry.byteCount, etag: EntityTag(transfer.stored.id).field,
+      modified: transfer.manifest.modified, contentType: Array(ContentType.unknown.utf8))
+    let plan = ContentPlan(head, bytes: bytes, for: representation)
+    let range: ByteRange?
+    switch plan {
+    case .range(let wanted): range = wanted
+    case .whole: range = ByteRange(offset: 0, count: transfer.geometry.byteCount)
+    case .notModified, .preconditionFailed, .unsatisfiable, .ranges: range = nil
+    }
+    guard let range, head.method == .get else {
+      // Heads only, and several ranges: a browser may ask so, a peer does not.
+      guard transfer.stored.isWhole, transfer.stored.isIntact, let all = wholeSlice(transfer) else {
+        return connection.respondText(.notFound, "this peer has only a part of the package")
+      }
+      let upload = Upload(all, by: nil, on: node)
+      return connection.respond(plan, with: representation, file: all.slice.file, observer: upload)
+      {
+        _ in
+      }
+    }
+    send(range, plan, representation, transfer, head, bytes, on: connection)
+  }
+
+  private func wholeSlice(_ transfer: Transfer) -> PinnedSlice? {
+    ByteRange(offset: 0, count: transfer.geometry.byteCount).flatMap {
+      transfer.stored.pinnedSlice($0)
+    }
+  }
+
+  private func send(
+    _ range: ByteRange, _ plan: ContentPlan, _ representation: Representation,
+    _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
+    on connection: ServerConnection
+  ) {
+    guard transfer.stored.isIntact, let pinned = transfer.stored.pinnedSlice(range) else {
+      return connection.respondText(.notFound, "this peer does not hold those pieces")
+    }
+    let asker: PeerID?
+    do throws(WireError) {
+      asker = try head.peer(in: bytes)
+    } catch {
+      return connection.respondText(error.status, error.reason)
+    }
+    switch node.uploads.admit(peer: asker, now: node.loop.now) {
+    case .busy(let delay):
+      node.counters.busyRefusals.add()
+      connection.respondText(.serviceUnavailable, "at the upload limit") {
+        HeadWriter.field(.retryAfter, Int(delay.seconds.rounded(.up)), to: &$0)
+        HeadWriter.field(.spateRetry, Int(delay.nanoseconds / 1_000_000), to: &$0)
+      }
+    case .granted:
+      let upload = Upload(pinned, by: .some(asker), on: node)
+      if node.settings.uploadByteRate == nil {
+        connection.respond(
+          plan, with: representation, file: pinned.slice.file, observer: upload
+        ) { _ in }
+      } else {
+        upload.sendPaced(plan, representation, on: connection)
+      }
+    }
+  }
+
+  // MARK: The tree
+
+  private func tree(
+    _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
+    on connection: ServerConnection
+  ) {
+    let slice: TreeSlice
+    do throws(WireError) {
+      guard let query = head.query,
+        let asked = try TreeQuery(bytes, query).slice(of: transfer.geometry.tree)
+      else { throw WireError(.badRequest, "the tree has no such slice") }
+      slice = asked
+    } catch {
+      return connection.respondText(error.status, error.reason)
+    }
+    let stored = transfer.stored
+    node.offLoop.run {
+      TreePart.read(slice, of: stored)
+    } then: { message in
+      guard let message else {
+        return connection.respondText(.notFound, "this peer does not hold those pieces")
+      }
+      connection.respond(.ok, body: .bytes(message.encode())) {
+        HeadWriter.field(.contentType, ContentType.message, to: &$0)
+      }
+    }
+  }
+}
+
+extension JSONWriter {
+  fileprivate mutating func describe(_ transfer: Transfer) {
+    member("id", "\(transfer.stored.id)")
+    member("path", transfer.manifest.path)
+    member("bytes", transfer.geometry.byteCount)
+    member("pieces", transfer.geometry.pieceCount)
+    member("held", transfer.held.count)
+    member("followers", transfer.haveFeed.followerCount)
+    member("from_origin", transfer.tally.fromOriginByteCount)
+    member("from_peers", transfer.tally.fromPeersByteCount)
+    member("rejected", transfer.tally.rejectedPieceCount)
+    array("sources") { json in
+      for source in transfer.sourceStatistics {
+        json.object {
+          $0.member("peer", source.source.isOrigin ? "origin" : "\(source.source)")
+          $0.member("bytes", source.byteCount)
+          $0.member("bytes_per_second", source.byteRate)
+          $0.member("rejected", source.rejectedPieceCount)
+          $0.member("failures", source.failureCount)
+        }
+      }
+    }
+  }
+}

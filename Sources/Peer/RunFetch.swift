@@ -1,0 +1,144 @@
+import Content
+import HTTP
+import Swarm
+import Wire
+
+/// One request for a run of pieces: takes its bytes off the connection into chunks and sends those
+/// to the intake. Tells its transfer what happens; the transfer decides what follows.
+final class RunFetch: ResponseReceiver {
+  let id: RequestID
+  let source: PeerID
+  let run: PieceRun
+  let connection: ClientConnection
+
+  private unowned let transfer: Transfer
+  private let range: ByteRange
+  /// Of the package: where the next byte belongs.
+  private var position: Int
+  private var chunk: ChunkBuffer?
+  private var chunkStart = 0
+  private var chunkByteCount = 0
+  private var assembly: PieceAssembly?
+  /// How it ends when the response was not the run.
+  private var refusal: FetchOutcome?
+  private var isAccepted = false
+  private var isOver = false
+
+  init(
+    _ id: RequestID, from source: PeerID, _ run: PieceRun, on connection: ClientConnection,
+    for transfer: Transfer
+  ) {
+    self.id = id
+    self.source = source
+    self.run = run
+    self.connection = connection
+    self.transfer = transfer
+    range = transfer.geometry.byteRange(of: run)
+    position = range.offset
+  }
+
+  deinit {
+    if let chunk { transfer.node.intake.buffers.giveBack(chunk) }
+  }
+
+  /// Nothing more of it is wanted: what is under way is thrown away, or cut off when it is much.
+  func cancel() {
+    guard !isOver else { return }
+    isOver = true
+    giveUpChunk()
+    let isMuch = range.end - position > Self.discardedByteCountMax
+    if isMuch || connection.outstandingCount == 1 && position == range.offset {
+      connection.close()
+    }
+  }
+
+  /// A cancelled response shorter than this is read to its end so that its connection lives on.
+  private static let discardedByteCountMax = 128 * 1024
+
+  func responseBegan(_ head: ResponseHead, bytes: Span<UInt8>, on connection: ClientConnection) {
+    switch head.status {
+    case .partialContent:
+      let contentRange = head.value(of: .contentRange, in: bytes).flatMap { ContentRange($0) }
+      isAccepted =
+        contentRange?.range == range && head.contentLength == range.count
+        && contentRange?.byteCount == transfer.geometry.byteCount
+    case .ok:
+      isAccepted =
+        range.count == transfer.geometry.byteCount && head.contentLength == range.count
+    case .serviceUnavailable, .tooManyRequests:
+      refusal = .busy(retryAfter: retryDelay(head, bytes))
+    case .notFound, .rangeNotSatisfiable, .gone:
+      refusal = .notHeld
+    default:
+      refusal = .failed
+    }
+    if !isAccepted, refusal == nil { refusal = .failed }
+  }
+
+  private func retryDelay(_ head: ResponseHead, _ bytes: Span<UInt8>) -> Duration {
+    if let text = head.value(of: .spateRetry, in: bytes), let count = Int(text),
+      (0...60_000).contains(count)
+    {
+      return .milliseconds(count)
+    }
+    return head.retryAfter(in: bytes) ?? .seconds(1)
+  }
+
+  func responseBuffer() -> UnsafeMutableRawBufferPointer? {
+    guard isAccepted, !isOver, position < range.end else { return nil }
+    if chunk == nil { startChunk() }
+    guard let chunk else { return nil }
+    return UnsafeMutableRawBufferPointer(
+      rebasing: chunk.bytes[(position - chunkStart)..<chunkByteCount])
+  }
+
+  private func startChunk() {
+    let piece = transfer.geometry.piece(at: position)
+    let pieceRange = transfer.geometry.byteRange(of: piece)
+    if position == pieceRange.offset {
+      assembly = PieceAssembly(of: piece, into: transfer.stored, for: id)
+    }
+    chunk = transfer.node.intake.buffers.take()
+    chunkStart = position
+    chunkByteCount = min(ChunkBuffer.byteCount, pieceRange.end - position)
+  }
+
+  func responseReceived(_ bytes: UnsafeRawBufferPointer, on connection: ClientConnection) {
+    guard isAccepted, !isOver, let chunk, let assembly else { return }
+    position += bytes.count
+    let isChunkFull = position == chunkStart + chunkByteCount
+    if isChunkFull {
+      self.chunk = nil
+      transfer.node.intake.submit(chunk, byteCount: chunkByteCount, at: chunkStart, of: assembly)
+      if transfer.node.intake.isOverloaded { transfer.node.pause(connection) }
+    }
+    transfer.received(bytes.count, by: self)
+    if isChunkFull, position == transfer.geometry.byteRange(of: assembly.piece).end {
+      transfer.feed(.arrived(assembly.piece, id))
+    }
+  }
+
+  func responseEnded(on connection: ClientConnection) {
+    end(refusal ?? (position == range.end ? .complete : .failed))
+  }
+
+  func responseFailed(_ failure: RequestFailure, on connection: ClientConnection) {
+    switch failure {
+    case .timedOut: end(.stalled)
+    case .cancelled, .connection, .malformed: end(.failed)
+    }
+  }
+
+  private func end(_ outcome: FetchOutcome) {
+    let wasOver = isOver
+    isOver = true
+    giveUpChunk()
+    transfer.ended(self, wasOver ? nil : outcome)
+  }
+
+  private func giveUpChunk() {
+    guard let chunk else { return }
+    transfer.node.intake.buffers.giveBack(chunk)
+    self.chunk = nil
+  }
+}

@@ -1,0 +1,293 @@
+import Content
+import DequeModule
+import HTTP
+import Logging
+import Operations
+import Reactor
+import Storage
+import Swarm
+import Wire
+
+/// Told how a transfer goes: who streams from it, who waits for its end.
+protocol TransferObserver: AnyObject {
+  /// More of the package is verified.
+  func transferGrew(_ transfer: Transfer)
+  func transferCompleted(_ transfer: Transfer)
+  /// It ended without the whole; `reason` is a line for people.
+  func transferFailed(_ transfer: Transfer, _ reason: String)
+}
+
+/// One package on this node: feeds what happens to `Swarm.Download`, performs what that decides, and
+/// passes on to the followers what was verified.
+final class Transfer {
+  enum Outcome: Equatable {
+    case ongoing
+    case complete
+    case failed(String)
+  }
+
+  unowned let node: Node
+  let manifest: Manifest
+  let stored: StoredPackage
+  let haveFeed: HaveFeed
+  private(set) var outcome = Outcome.ongoing
+  private(set) var tally = TransferTally()
+
+  private var download: Download
+  private var events = Deque<Download.Event>()
+  private var isStepping = false
+  private var fetches: [RequestID: RunFetch] = [:]
+  /// Who was asked in each request some of whose pieces are not decided yet.
+  private var sources: [RequestID: PeerID] = [:]
+  private var readers: [PeerID: HaveReader] = [:]
+  private var endpoints: [PeerID: Endpoint] = [:]
+  private var observers: [ObjectIdentifier: any TransferObserver] = [:]
+  private var wanted: [ObjectIdentifier: PieceRun] = [:]
+  private var gained: [PieceRun] = []
+  private var isFlushScheduled = false
+  private var timer: Timer?
+
+  init(_ manifest: Manifest, stored: StoredPackage, on node: Node) {
+    self.node = node
+    self.manifest = manifest
+    self.stored = stored
+    haveFeed = HaveFeed(pieceCount: stored.geometry.pieceCount)
+    download = Download(
+      package: stored.id, geometry: stored.geometry, held: stored.verified, limits: node.limits)
+    timer = Timer(node.loop) { [unowned self] in self.feed(.ticked) }
+    stored.beginUse()
+  }
+
+  deinit { stored.endUse() }
+
+  var geometry: Geometry { stored.geometry }
+  var held: PieceSet { download.held }
+  var promised: [PieceRun] { download.promises }
+  var heldByteCount: Int {
+    min(held.count * geometry.pieceByteCount, geometry.byteCount)
+  }
+  var timeLeft: Duration? { download.timeLeft(now: node.loop.now) }
+  var sourceStatistics: [SourceStatistics] { download.statistics }
+
+  func start() {
+    feed(.started)
+    if geometry.pieceCount == 0 { complete() }
+  }
+
+  func add(_ observer: any TransferObserver) { observers[ObjectIdentifier(observer)] = observer }
+
+  func remove(_ observer: any TransferObserver) {
+    observers[ObjectIdentifier(observer)] = nil
+  }
+
+  /// A reader waits for `run`, its first piece most urgently. Several readers take turns in order.
+  func setReader(_ reader: AnyObject, wants run: PieceRun) {
+    wanted[ObjectIdentifier(reader)] = run
+    tellWanted()
+  }
+
+  func removeReader(_ reader: AnyObject) {
+    guard wanted.removeValue(forKey: ObjectIdentifier(reader)) != nil else { return }
+    tellWanted()
+  }
+
+  private func tellWanted() {
+    feed(.wanted(wanted.values.sorted { $0.first < $1.first }))
+  }
+
+  /// Stops everything that is under way; the pieces stay.
+  func stop() {
+    timer?.cancel()
+    for fetch in Array(fetches.values) { fetch.cancel() }
+    for reader in Array(readers.values) { reader.cancel() }
+    (fetches, readers) = ([:], [:])
+    haveFeed.end()
+  }
+
+  // MARK: What happens
+
+  func feed(_ event: Download.Event) {
+    events.append(event)
+    guard !isStepping else { return }
+    isStepping = true
+    var effects: [Download.Effect] = []
+    while let next = events.popFirst() {
+      effects.removeAll(keepingCapacity: true)
+      download.step(next, now: node.loop.now, rng: &node.random, effects: &effects)
+      for effect in effects { perform(effect) }
+    }
+    isStepping = false
+  }
+
+  func referred(_ referral: PackageReferral, interval: Duration) {
+    for source in referral.sources where !source.peer.isOrigin {
+      endpoints[source.peer] = source.endpoint
+    }
+    feed(.referred(referral, interval: interval))
+  }
+
+  func received(_ byteCount: Int, by fetch: RunFetch) {
+    feed(.progressed(fetch.id, byteCount: byteCount))
+  }
+
+  /// - Parameter outcome: nil when it was cancelled and nobody waits for it.
+  func ended(_ fetch: RunFetch, _ outcome: FetchOutcome?) {
+    fetches[fetch.id] = nil
+    guard let outcome else { return }
+    if outcome == .failed, fetch.source.isOrigin {
+      node.origin.advance(from: fetch.connection.endpoint)
+    }
+    feed(.finished(fetch.id, outcome))
+  }
+
+  func followingEnded(_ reader: HaveReader, isRefused: Bool) {
+    guard readers[reader.peer] === reader else { return }
+    readers[reader.peer] = nil
+    feed(.haveStreamEnded(reader.peer, refused: isRefused))
+  }
+
+  func decided(_ result: IntakeResult) {
+    guard let source = sources[result.request] else { return }
+    switch result.verdict {
+    case .verified:
+      let byteCount = geometry.byteRange(of: result.piece).count
+      tally.add(byteCount: byteCount, from: source)
+      node.counters.verified(byteCount: byteCount, fromOrigin: source.isOrigin)
+      gained.append(PieceRun(result.piece))
+      scheduleFlush()
+      feed(.verified(result.piece, result.request))
+    case .rejected:
+      tally.rejectedPieceCount += 1
+      node.counters.rejectedPieces.add()
+      node.log.warning(
+        "a piece did not match the tree; it is fetched again",
+        metadata: [
+          "package": "\(stored.id)", "piece": "\(result.piece.rawValue)",
+          "source": "\(endpoints[source].map { "\($0)" } ?? "origin")",
+        ])
+      feed(.rejected(result.piece, result.request, culprit: source))
+    case .notStored(let error):
+      notStored(error, result)
+    }
+    if outcome == .ongoing {
+      for observer in Array(observers.values) { observer.transferGrew(self) }
+    }
+    if fetches[result.request] == nil, sources.count > Self.decidedSourceCountMax {
+      sources = sources.filter { fetches[$0.key] != nil }
+      sources[result.request] = source
+    }
+  }
+
+  /// Finished requests whose source is remembered for pieces that still wait for a worker.
+  private static let decidedSourceCountMax = 4_096
+
+  private func notStored(_ error: StorageError, _ result: IntakeResult) {
+    switch error {
+    case .incomplete, .contradicted:
+      // Two requests brought the same piece; it is simply asked for again.
+      feed(.rejected(result.piece, result.request, culprit: nil))
+    case .diskFull, .limitReached, .inUse, .foreignDatabase, .damagedDatabase, .database, .file,
+      .mismatched, .discarded, .unfinished:
+      fail("\(error)")
+    }
+  }
+
+  /// The cache gave pieces up.
+  func lost(_ runs: [PieceRun]) {
+    for run in runs { feed(.evicted(run)) }
+    haveFeed.tell(.evicted(runs))
+  }
+
+  // MARK: What is to be done
+
+  private func perform(_ effect: Download.Effect) {
+    switch effect {
+    case .fetch(let id, let source, let run): fetch(id, from: source, run)
+    case .cancel(let id):
+      fetches[id]?.cancel()
+      fetches[id] = nil
+    case .announce(let report): node.tracker.send(report, for: self)
+    case .follow(let source): follow(source)
+    case .unfollow(let peer):
+      readers[peer]?.cancel()
+      readers[peer] = nil
+    case .promise(let runs): haveFeed.tell(.promised(runs, within: HaveFeed.promiseTerm))
+    case .tick(let delay): timer?.schedule(after: delay)
+    case .completed: complete()
+    case .gaveUp(.nobodyHasIt):
+      fail("neither the origin nor any peer sends what is missing")
+    }
+  }
+
+  private func fetch(_ id: RequestID, from source: PeerID, _ run: PieceRun) {
+    guard outcome == .ongoing, let connection = node.connection(to: source, at: endpoints[source])
+    else {
+      events.append(.finished(id, .failed))
+      return
+    }
+    let fetch = RunFetch(id, from: source, run, on: connection, for: self)
+    fetches[id] = fetch
+    sources[id] = source
+    let range = geometry.byteRange(of: run)
+    connection.send(
+      .get, "/-/package/\(stored.id)", silenceMax: Node.fetchSilenceMax, receiver: fetch
+    ) { head in
+      HeadWriter.range(range, to: &head)
+      HeadWriter.field(.spatePeer, node.idText, to: &head)
+    }
+  }
+
+  private func follow(_ source: Source) {
+    endpoints[source.peer] = source.endpoint
+    guard readers[source.peer] == nil, source.peer != node.id else { return }
+    let connection = node.exclusiveConnection(to: source.endpoint)
+    let reader = HaveReader(source.peer, on: connection, for: self)
+    readers[source.peer] = reader
+    connection.send(
+      .get, "/-/have/\(stored.id)", silenceMax: Node.haveSilenceMax, receiver: reader
+    ) { HeadWriter.field(.spatePeer, node.idText, to: &$0) }
+  }
+
+  private func scheduleFlush() {
+    guard !isFlushScheduled else { return }
+    isFlushScheduled = true
+    node.loop.atEndOfTurn(once: { [weak self] in self?.flushGained() })
+  }
+
+  private func flushGained() {
+    isFlushScheduled = false
+    let runs = gained
+    gained = []
+    if !runs.isEmpty { haveFeed.tell(.gained(runs)) }
+  }
+
+  private func complete() {
+    guard outcome == .ongoing else { return }
+    outcome = .complete
+    for observer in Array(observers.values) { observer.transferGrew(self) }
+    for observer in Array(observers.values) { observer.transferCompleted(self) }
+  }
+
+  private func fail(_ reason: String) {
+    guard outcome == .ongoing else { return }
+    outcome = .failed(reason)
+    node.log.error("download failed: \(reason)", metadata: ["package": "\(stored.id)"])
+    for observer in Array(observers.values) { observer.transferFailed(self, reason) }
+    node.ended(self)
+  }
+}
+
+/// Verified bytes by where they came from.
+struct TransferTally: Equatable, Sendable {
+  private(set) var fromOriginByteCount = 0
+  private(set) var fromPeersByteCount = 0
+  var rejectedPieceCount = 0
+
+  mutating func add(byteCount: Int, from source: PeerID) {
+    if source.isOrigin {
+      fromOriginByteCount += byteCount
+    } else {
+      fromPeersByteCount += byteCount
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import Content
+import Digests
+import HTTP
+import Operations
+import Posix
+import Reactor
+import Storage
+import Swarm
+import Wire
+
+/// One response with pieces: keeps them from being evicted until they have left, and gives the
+/// upload slot back.
+final class Upload: ResponseObserver, BodySource {
+  private static let pacedByteCount = 16 * 1024
+
+  private let pinned: PinnedSlice
+  /// Who holds the slot (nil inside: a client without a name); nil when none was taken.
+  private let slot: PeerID??
+  private unowned let node: Node
+  private let started: Instant
+  private var timer: Timer?
+  private var sentByteCount = 0
+
+  init(_ pinned: PinnedSlice, by slot: PeerID??, on node: Node) {
+    self.pinned = pinned
+    self.slot = slot
+    self.node = node
+    started = node.loop.now
+    if slot != nil { node.counters.uploads.add(1) }
+  }
+
+  func responseEnded(on connection: ServerConnection, sentByteCount: Int, isComplete: Bool) {
+    self.sentByteCount = sentByteCount
+    release()
+  }
+
+  private func release() {
+    node.counters.sentContentBytes.add(sentByteCount)
+    guard let slot else { return }
+    node.counters.uploads.add(-1)
+    node.uploads.release(
+      peer: slot, byteCount: sentByteCount, duration: node.loop.now - started, now: node.loop.now)
+  }
+
+  // MARK: At a limited rate
+
+  /// Sends the response bit by bit as the node's upload rate allows.
+  func sendPaced(
+    _ plan: ContentPlan, _ representation: Representation, on connection: ServerConnection
+  ) {
+    let range = pinned.slice.range
+    let isPart = range.count < representation.byteCount
+    connection.startStreaming(isPart ? .partialContent : .ok, length: range.count, source: self) {
+      if isPart { HeadWriter.contentRange(range, of: representation.byteCount, to: &$0) }
+      HeadWriter.field(.etag, representation.etag, to: &$0)
+      HeadWriter.field(.contentType, representation.contentType, to: &$0)
+    }
+    timer = Timer(node.loop) { [weak self, weak connection] in
+      if let connection { self?.sendSome(on: connection) }
+    }
+    sendSome(on: connection)
+  }
+
+  private func sendSome(on connection: ServerConnection) {
+    let range = pinned.slice.range
+    let wanted = min(Self.pacedByteCount, range.count - sentByteCount)
+    let delay = node.uploads.delay(byteCount: wanted, now: node.loop.now)
+    guard delay == .zero else { return timer?.schedule(after: delay) ?? () }
+    guard let part = ByteRange(offset: range.offset + sentByteCount, count: wanted) else { return }
+    node.uploads.spend(byteCount: wanted, now: node.loop.now)
+    sentByteCount += wanted
+    connection.append(FileSlice(file: pinned.slice.file, range: part))
+  }
+
+  func bodyDrained(on connection: ServerConnection) {
+    if sentByteCount == pinned.slice.range.count {
+      connection.endStreaming()
+    } else {
+      sendSome(on: connection)
+    }
+  }
+
+  func bodyClosed(on connection: ServerConnection) {
+    timer?.cancel()
+    release()
+  }
+}
+
+/// Answers a question for a part of a package's tree from what is stored; may read the disk.
+enum TreePart {
+  static func read(_ slice: TreeSlice, of stored: StoredPackage) -> TreeMessage? {
+    if let branch = TreeHash.branch(
+      of: slice, pieceLayer: stored.pieceLayer, geometry: stored.geometry)
+    {
+      return TreeMessage(slice: slice, nodes: branch.nodes, proof: branch.proof)
+    }
+    guard let run = TreeHash.pieces(under: slice, geometry: stored.geometry),
+      let pinned = stored.pinnedSlice(stored.geometry.byteRange(of: run)),
+      let leaves = leaves(of: pinned.slice),
+      let branch = TreeHash.branch(
+        of: slice, leaves: leaves, of: run, pieceLayer: stored.pieceLayer,
+        geometry: stored.geometry)
+    else { return nil }
+    return TreeMessage(slice: slice, nodes: branch.nodes, proof: branch.proof)
+  }
+
+  private static func leaves(of slice: FileSlice) -> [SHA256Digest]? {
+    let window = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: 64 * Geometry.blockByteCount, alignment: 64)
+    defer { window.deallocate() }
+    var leaves: [SHA256Digest] = []
+    var offset = slice.range.offset
+    while offset < slice.range.end {
+      let wanted = min(window.count, slice.range.end - offset)
+      let part = UnsafeMutableRawBufferPointer(rebasing: window[..<wanted])
+      do throws(SystemError) {
+        guard try slice.file.read(into: part, at: offset) == wanted else { return nil }
+      } catch {
+        return nil
+      }
+      leaves += TreeHash.leaves(of: UnsafeRawBufferPointer(part))
+      offset += wanted
+    }
+    return leaves
+  }
+}

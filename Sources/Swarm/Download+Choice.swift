@@ -1,0 +1,225 @@
+import Content
+
+/// What to fetch next, and from whom.
+extension Download {
+  private mutating func send(
+    _ run: PieceRun, to index: Int, now: Instant, effects: inout [Effect]
+  ) {
+    requestCount += 1
+    let id = RequestID(requestCount)
+    let peer = neighbours[index].id
+    requests.append(
+      Request(id: id, source: peer, run: run, start: now, next: run.first.rawValue))
+    if neighbours[index].outstandingCount == 0 { neighbours[index].lastProgress = now }
+    neighbours[index].outstandingCount += 1
+    busy.insert(run)
+    needed.remove(run)
+    effects.append(.fetch(id, from: peer, run))
+  }
+
+  /// Leased runs go to the origin, a few requests at a time so that its line never idles between
+  /// two of them.
+  mutating func fetchLeases(now: Instant, effects: inout [Effect]) {
+    while let lease = leased.first, neighbours[0].penaltyUntil <= now,
+      neighbours[0].busyUntil <= now,
+      neighbours[0].outstandingCount < limits.originRequestCountMax
+    {
+      leased.removeFirst()
+      send(lease.run, to: 0, now: now, effects: &effects)
+    }
+  }
+
+  /// Leases shrink to what is not held yet.
+  mutating func trimLeases() {
+    guard leased.contains(where: { $0.run.pieces.contains { held.contains($0) } }) else { return }
+    var trimmed: [LeaseRecord] = []
+    for lease in leased {
+      var rest = PieceSet(pieceCount: geometry.pieceCount)
+      for piece in lease.run.pieces where !held.contains(piece) { rest.insert(piece) }
+      trimmed += rest.runs.map { LeaseRecord(run: $0, deadline: lease.deadline) }
+    }
+    leased = trimmed
+  }
+
+  mutating func fetchFromNeighbours(
+    now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
+  ) {
+    while let (index, run) = choice(now: now, chance: &chance) {
+      send(run, to: index, now: now, effects: &effects)
+    }
+  }
+
+  /// Neighbours that may be asked now: new ones while fewer than `sourceCountMax` are at work, and
+  /// only when none of those can be, second requests to those that are.
+  private func askable(now: Instant) -> (fresh: [Int], working: [Int]) {
+    var fresh: [Int] = []
+    var working: [Int] = []
+    var workingCount = 0
+    for index in neighbours.indices.dropFirst() {
+      let neighbour = neighbours[index]
+      if neighbour.outstandingCount > 0 { workingCount += 1 }
+      guard neighbour.isUsable(now: now), neighbour.busyUntil <= now else { continue }
+      if neighbour.outstandingCount == 0 {
+        fresh.append(index)
+      } else if neighbour.outstandingCount < limits.requestsPerSourceMax {
+        working.append(index)
+      }
+    }
+    return (workingCount < limits.sourceCountMax ? fresh : [], working)
+  }
+
+  private func choice(
+    now: Instant, chance: inout SeededGenerator
+  ) -> (index: Int, run: PieceRun)? {
+    guard !needed.isEmpty else { return nil }
+    let (fresh, working) = askable(now: now)
+    for group in [fresh, working] where !group.isEmpty {
+      var candidates = PieceSet(pieceCount: geometry.pieceCount)
+      for index in group { candidates.formUnion(neighbours[index].held) }
+      candidates.formIntersection(needed)
+      guard
+        let piece = wanted(among: candidates, chance: &chance)
+          ?? rarest(among: candidates, chance: &chance)
+      else { continue }
+      guard let index = source(of: piece, among: group, chance: &chance) else { continue }
+      return (index, run(from: piece, at: index))
+    }
+    return nil
+  }
+
+  /// One of the first pieces a reader waits for, drawn so that several readers of one place do not
+  /// all ask for the same.
+  private func wanted(among candidates: PieceSet, chance: inout SeededGenerator) -> PieceIndex? {
+    var found: [PieceIndex] = []
+    for run in wantedRuns {
+      var next = candidates.first(from: run.first.rawValue)
+      while let piece = next, run.contains(piece), found.count < limits.wantedSpread {
+        found.append(piece)
+        next = candidates.first(from: piece.rawValue + 1)
+      }
+      if found.count >= limits.wantedSpread { break }
+    }
+    return found.randomElement(using: &chance)
+  }
+
+  private func rarest(among candidates: PieceSet, chance: inout SeededGenerator) -> PieceIndex? {
+    var best: PieceIndex?
+    var bestCount = UInt16.max
+    var tieCount: UInt64 = 0
+    candidates.forEach { piece in
+      let count = availability[piece.rawValue]
+      if count < bestCount {
+        (best, bestCount, tieCount) = (piece, count, 1)
+      } else if count == bestCount {
+        tieCount += 1
+        if chance.next() % tieCount == 0 { best = piece }
+      }
+    }
+    return best
+  }
+
+  /// The better of two holders drawn at random: fewer requests, then more bytes a second. Always
+  /// taking the best would send everybody to the same one.
+  private func source(
+    of piece: PieceIndex, among group: [Int], chance: inout SeededGenerator
+  ) -> Int? {
+    let holders = group.filter { neighbours[$0].held.contains(piece) }
+    guard let first = holders.randomElement(using: &chance),
+      let second = holders.randomElement(using: &chance)
+    else { return nil }
+    return cost(second) < cost(first) ? second : first
+  }
+
+  /// About the time until another piece from this neighbour is here.
+  private func cost(_ index: Int) -> Double {
+    let rate = neighbours[index].byteRate
+    let load = neighbours[index].source.uploads
+    let crowding = load.limit > 0 ? Double(load.active) / Double(load.limit) : 1
+    let known = rate > 0 ? Double(rate) : Double(load.byteRate)
+    return (Double(neighbours[index].outstandingCount + 1) + crowding) / max(known, 65_536)
+  }
+
+  /// Consecutive needed pieces the source holds: one in a crowd, up to `runByteCountMax` from a
+  /// single neighbour, and at any rate what a fast source sends in a few milliseconds.
+  private func run(from piece: PieceIndex, at index: Int) -> PieceRun {
+    let openCount = neighbours.reduce(0) { $0 + ($1.stream == .open ? 1 : 0) }
+    let shared = limits.runByteCountMax / max(1, openCount * openCount)
+    let quick = min(neighbours[index].byteRate / 200, limits.runByteCountMax / 8)
+    let countMax = max(1, max(shared, quick) / geometry.pieceByteCount)
+    var end = piece.rawValue + 1
+    while end < geometry.pieceCount, end - piece.rawValue < countMax,
+      needed.contains(PieceIndex(end)), neighbours[index].held.contains(PieceIndex(end))
+    {
+      end += 1
+    }
+    return PieceRun(first: piece, count: end - piece.rawValue)
+  }
+
+  /// The end game: nothing is left to ask for, so what is slow to come from one neighbour is asked
+  /// of a second one too; the first to deliver wins.
+  mutating func fetchDuplicates(
+    now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
+  ) {
+    guard needed.isEmpty, leased.isEmpty, !requests.isEmpty else { return }
+    let (fresh, _) = askable(now: now)
+    guard !fresh.isEmpty else { return }
+    var duplicateCount = 0
+    var awaited = PieceSet(pieceCount: geometry.pieceCount)
+    for request in requests {
+      for rawValue in request.rest where !awaited.insert(PieceIndex(rawValue)) {
+        duplicateCount += 1
+      }
+    }
+    for request in requests where now - request.start >= limits.endGameAge {
+      guard duplicateCount < limits.endGamePieceCountMax else { return }
+      guard let last = request.rest.last.map({ PieceIndex($0) }),
+        !requests.contains(where: { $0.id != request.id && $0.awaits(last) }),
+        let index = source(
+          of: last, among: fresh.filter { neighbours[$0].outstandingCount == 0 }, chance: &chance)
+      else { continue }
+      send(PieceRun(last), to: index, now: now, effects: &effects)
+      duplicateCount += 1
+    }
+  }
+
+  /// The last resort: the origin without a lease. For a reader whose piece nobody has or fetches;
+  /// and for everyone when the tracker is silent, or had nothing, for so long that waiting is worse
+  /// than a second copy.
+  mutating func fetchUnleased(
+    now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
+  ) {
+    noteWanted(now: now)
+    guard neighbours[0].outstandingCount == 0, neighbours[0].penaltyUntil <= now,
+      neighbours[0].busyUntil <= now, leased.isEmpty, !needed.isEmpty
+    else { return }
+    if let piece = wantedPiece, now - wantedSince >= limits.readerPatience {
+      send(unleasedRun(from: piece), to: 0, now: now, effects: &effects)
+    } else if now - lastArrival >= limits.lastResortTime, isStarving(now: now) {
+      guard let piece = rarest(among: needed, chance: &chance) else { return }
+      send(unleasedRun(from: piece), to: 0, now: now, effects: &effects)
+    }
+  }
+
+  private func unleasedRun(from piece: PieceIndex) -> PieceRun {
+    let isAlone = !neighbours.contains { $0.stream == .open }
+    let byteCount = isAlone ? limits.runByteCountMax : 128 << 10
+    return needed.run(from: piece, countMax: max(1, byteCount / geometry.pieceByteCount))
+      ?? PieceRun(piece)
+  }
+
+  /// Keeps the first piece a reader waits for that no neighbour has, and since when that is so.
+  private mutating func noteWanted(now: Instant) {
+    guard let piece = firstWanted, availability[piece.rawValue] == 0 else {
+      wantedPiece = nil
+      return
+    }
+    if wantedPiece != piece { (wantedPiece, wantedSince) = (piece, now) }
+  }
+
+  private var firstWanted: PieceIndex? {
+    for run in wantedRuns {
+      if let piece = needed.first(from: run.first.rawValue), run.contains(piece) { return piece }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,134 @@
+import Content
+
+/// What others have, and whom we follow.
+extension Download {
+  func neighbourIndex(_ peer: PeerID) -> Int? { neighbours.firstIndex { $0.id == peer } }
+
+  mutating func heldBy(_ peer: PeerID, _ set: PieceSet) {
+    guard let index = neighbourIndex(peer), !peer.isOrigin, neighbours[index].stream != .none,
+      set.pieceCount == geometry.pieceCount
+    else { return }
+    forget(index)
+    neighbours[index].stream = .open
+    neighbours[index].held = set
+    set.forEach { availability[$0.rawValue] += 1 }
+  }
+
+  mutating func hold(_ run: PieceRun, at peer: PeerID) {
+    guard let index = neighbourIndex(peer), neighbours[index].stream == .open else { return }
+    for piece in run.pieces where neighbours[index].held.insert(piece) {
+      availability[piece.rawValue] += 1
+    }
+  }
+
+  mutating func unhold(_ run: PieceRun, at peer: PeerID) {
+    guard let index = neighbourIndex(peer), neighbours[index].stream == .open else { return }
+    for piece in run.pieces where neighbours[index].held.remove(piece) {
+      availability[piece.rawValue] -= 1
+    }
+  }
+
+  /// Takes what a neighbour holds out of the counts.
+  private mutating func forget(_ index: Int) {
+    neighbours[index].held.forEach { availability[$0.rawValue] -= 1 }
+    neighbours[index].held = PieceSet(pieceCount: geometry.pieceCount)
+  }
+
+  mutating func promise(_ runs: [PieceRun], by peer: PeerID, until: Instant) {
+    for run in runs where geometry.contains(run) {
+      if promised.count >= PackageReferral.promiseCountMax { promised.removeFirst() }
+      promised.append(Promised(holder: peer, run: run, until: until))
+    }
+  }
+
+  mutating func haveStreamEnded(
+    _ peer: PeerID, refused: Bool, now: Instant, effects: inout [Effect]
+  ) {
+    guard let index = neighbourIndex(peer), neighbours[index].stream != .none else { return }
+    leave(index, until: now + limits.penaltyTime, effects: &effects, isOver: true)
+    if !refused { complain(.dead, of: peer, piece: PieceIndex(0)) }
+  }
+
+  /// Stops following a neighbour and takes back what was asked of it.
+  mutating func leave(
+    _ index: Int, until: Instant, effects: inout [Effect], isOver: Bool = false
+  ) {
+    let peer = neighbours[index].id
+    cancelRequests(at: peer, effects: &effects)
+    forget(index)
+    promised.removeAll { $0.holder == peer }
+    if neighbours[index].stream != .none, !isOver { effects.append(.unfollow(peer)) }
+    neighbours[index].stream = .none
+    neighbours[index].penaltyUntil = max(neighbours[index].penaltyUntil, until)
+  }
+
+  mutating func cancelRequests(at peer: PeerID, effects: inout [Effect]) {
+    for request in requests where request.source == peer {
+      effects.append(.cancel(request.id))
+      giveBack(request)
+    }
+    requests.removeAll { $0.source == peer }
+    if let index = neighbourIndex(peer) { neighbours[index].outstandingCount = 0 }
+  }
+
+  mutating func ban(_ peer: PeerID, effects: inout [Effect]) {
+    guard let index = neighbourIndex(peer) else { return }
+    neighbours[index].isBanned = true
+    leave(index, until: .zero, effects: &effects)
+  }
+
+  /// Learns of sources; those known already are only brought up to date.
+  mutating func learn(_ sources: [Source]) {
+    for source in sources {
+      if let index = neighbourIndex(source.peer) {
+        neighbours[index].source = source
+      } else if makeRoom() {
+        neighbours.append(Neighbour(source: source, pieceCount: geometry.pieceCount))
+      }
+    }
+  }
+
+  /// A full list forgets somebody who is neither followed nor banned.
+  private mutating func makeRoom() -> Bool {
+    if neighbours.count < limits.neighbourCountMax { return true }
+    let idle = neighbours.indices.dropFirst().first {
+      neighbours[$0].stream == .none && !neighbours[$0].isBanned
+    }
+    if let idle { neighbours.remove(at: idle) }
+    return idle != nil
+  }
+
+  mutating func follow(now: Instant, effects: inout [Effect]) {
+    var count = neighbours.reduce(0) { $0 + ($1.stream == .none ? 0 : 1) }
+    for index in neighbours.indices.dropFirst() where count < limits.followCountMax {
+      let neighbour = neighbours[index]
+      guard neighbour.stream == .none, !neighbour.isBanned, neighbour.penaltyUntil <= now else {
+        continue
+      }
+      neighbours[index].stream = .opening
+      effects.append(.follow(neighbour.source))
+      count += 1
+    }
+  }
+
+  /// What the neighbours that can be asked hold together.
+  func reachable(now: Instant) -> PieceSet {
+    var union = PieceSet(pieceCount: geometry.pieceCount)
+    for neighbour in neighbours where neighbour.isUsable(now: now) {
+      union.formUnion(neighbour.held)
+      if union.isFull { break }
+    }
+    return union
+  }
+
+  /// Nothing is under way, and nobody we know has, or has promised, anything we need.
+  func isStarving(now: Instant) -> Bool {
+    guard requests.isEmpty, leased.isEmpty, !needed.isEmpty else { return false }
+    for promise in promised where promise.until > now {
+      if promise.run.pieces.contains(where: { needed.contains($0) }) { return false }
+    }
+    var useful = reachable(now: now)
+    useful.formIntersection(needed)
+    return useful.isEmpty
+  }
+}

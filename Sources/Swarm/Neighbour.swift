@@ -1,0 +1,72 @@
+import Content
+
+/// A source as one download sees it: what it holds, how it has done, when it may be asked.
+struct Neighbour: Sendable {
+  enum Stream: Hashable, Sendable {
+    /// Not followed; nothing is known of what it holds.
+    case none
+    case opening
+    case open
+  }
+
+  var source: Source
+  var stream = Stream.none
+  var held: PieceSet
+  /// Requests outstanding.
+  var outstandingCount = 0
+  /// It refused; not to be asked before.
+  var busyUntil: Instant = .zero
+  /// It stalled, broke or would not have us; not to be asked or followed before.
+  var penaltyUntil: Instant = .zero
+  /// It sent a corrupt piece: never asked again.
+  var isBanned = false
+  /// When bytes last came, or the first of its outstanding requests was sent.
+  var lastProgress: Instant = .zero
+  var lastFinish: Instant = .zero
+  var refusalCount = 0
+  var byteCount = 0
+  var failureCount = 0
+  var rejectedPieceCount = 0
+  /// Bytes a second; 0 when unknown.
+  var byteRate = 0
+  /// Since the tracker was last told.
+  var untoldByteCount = 0
+  var untoldDuration: Duration = .zero
+
+  init(source: Source, pieceCount: Int) {
+    self.source = source
+    held = PieceSet(pieceCount: pieceCount)
+  }
+
+  var id: PeerID { source.peer }
+
+  /// It may be asked for what it holds, at the latest when it is no longer busy.
+  func isUsable(now: Instant) -> Bool {
+    stream == .open && !isBanned && penaltyUntil <= now
+  }
+
+  mutating func measure(byteCount: Int, start: Instant, now: Instant) {
+    let duration = now - max(start, lastFinish)
+    lastFinish = now
+    untoldByteCount += byteCount
+    untoldDuration += duration
+    if let rate = Swarm.byteRate(byteCount: byteCount, duration: duration) {
+      byteRate = smoothed(byteRate, rate)
+    }
+  }
+}
+
+/// One fetch under way.
+struct Request: Sendable {
+  let id: RequestID
+  let source: PeerID
+  let run: PieceRun
+  let start: Instant
+  /// Pieces of the run whose bytes are not all in, in the order they come.
+  var next: Int
+  var byteCount = 0
+
+  var rest: Range<Int> { next..<run.end }
+
+  func awaits(_ piece: PieceIndex) -> Bool { rest.contains(piece.rawValue) }
+}

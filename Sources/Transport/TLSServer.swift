@@ -1,0 +1,79 @@
+import COpenSSL
+import Synchronization
+
+/// The server's side of TLS: certificates chosen by the name asked for, and a session for each
+/// connection. Shared by all loops, so that a ticket from one is good on the others.
+package final class TLSServer: Sendable {
+  /// One certificate chain and its key, as PEM files.
+  package struct Identity: Hashable, Sendable {
+    package let certificatePath: String
+    package let keyPath: String
+
+    package init(certificatePath: String, keyPath: String) {
+      self.certificatePath = certificatePath
+      self.keyPath = keyPath
+    }
+  }
+
+  private let identities: [Identity]
+  private let ticketKeys = TicketKeys()
+  private let choices: Mutex<TLSServerChoices>
+
+  /// - Parameter identities: at least one; the first is also for names that none of them has.
+  package init(_ identities: [Identity]) throws(TLSError) {
+    guard !identities.isEmpty else { throw TLSError("no certificate") }
+    self.identities = identities
+    choices = Mutex(try TLSServerChoices(identities, ticketKeys))
+  }
+
+  /// Reads the files again, from any thread. Connections that exist keep what they have; on an
+  /// error nothing changes.
+  package func reload() throws(TLSError) {
+    let fresh = try TLSServerChoices(identities, ticketKeys)
+    choices.withLock { $0 = fresh }
+  }
+
+  func makeSession() -> TLSSession {
+    let choices = choices.withLock { $0 }
+    let session = choices.contexts[0].makeSession()
+    SSL_set_accept_state(session)
+    return TLSSession(session, isClient: false, keeping: choices)
+  }
+}
+
+/// The client's side of TLS: whom to believe.
+package final class TLSClient: Sendable {
+  private let context: TLSContext
+
+  /// - Parameter authoritiesPath: a PEM file of certificates to trust instead of the system's.
+  package init(authoritiesPath: String? = nil) throws(TLSError) {
+    context = try TLSContext(isClient: true)
+    ERR_clear_error()
+    if let authoritiesPath {
+      guard SSL_CTX_load_verify_locations(context.pointer, authoritiesPath, nil) == 1 else {
+        throw TLSError(latching: authoritiesPath)
+      }
+    } else {
+      guard SSL_CTX_set_default_verify_paths(context.pointer) == 1 else {
+        throw TLSError(latching: "the system's certificates")
+      }
+    }
+    SSL_CTX_set_verify(context.pointer, spate_tls_verify_peer, nil)
+    guard spate_tls_offer_alpn(context.pointer) == 0 else { throw TLSError(latching: "ALPN") }
+  }
+
+  /// - Parameter serverName: the name, or the literal address, that the certificate must be for.
+  func makeSession(serverName: String) -> TLSSession {
+    let session = context.makeSession()
+    SSL_set_connect_state(session)
+    // A literal address goes into the check but not into the greeting (RFC 6066 section 3).
+    let parameters = SSL_get0_param(session)
+    if X509_VERIFY_PARAM_set1_ip_asc(parameters, serverName) != 1 {
+      // A name that cannot be set fails the check of whatever certificate comes.
+      ERR_clear_error()
+      _ = spate_tls_set_server_name(session, serverName)
+      if SSL_set1_host(session, serverName) != 1 { _ = SSL_set1_host(session, "invalid.") }
+    }
+    return TLSSession(session, isClient: true, keeping: context)
+  }
+}
