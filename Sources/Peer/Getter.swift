@@ -61,7 +61,7 @@ package final class Getter {
       let result = outcome ?? .failed("the download ended without a result")
       do throws(PeerError) {
         try close(node)
-      } catch where result == .done {
+      } catch  where result == .done {
         throw error
       } catch {
         log.error("\(error)")

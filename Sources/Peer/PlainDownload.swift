@@ -241,7 +241,7 @@ final class PlainPart {
     for path in [path, validatorPath] {
       do throws(SystemError) {
         try FileSystem.remove(path)
-      } catch where error.isNotFound {
+      } catch  where error.isNotFound {
         continue
       } catch {
         throw PeerError("\(path): \(error)")

@@ -25,6 +25,14 @@ package enum Machine {
     }
   }
 
+  /// What the machine calls itself; "localhost" when the kernel will not say.
+  package static var hostName: String {
+    var bytes = [CChar](repeating: 0, count: 256)
+    guard gethostname(&bytes, bytes.count - 1) == 0 else { return "localhost" }
+    let text = bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    return text.isEmpty ? "localhost" : String(decoding: text, as: UTF8.self)
+  }
+
   static func firstLine(of file: OpenFile) throws(SystemError) -> String {
     var bytes = [UInt8](repeating: 0, count: 256)
     let count: Int
