@@ -167,7 +167,11 @@ extension StoredPackage {
     do {
       try store.reserve(needed)
     } catch {
-      state.withLock { $0.ledger.cancelWrite(admission) }
+      let kept = state.withLock { state in
+        state.ledger.byteCount(of: state.ledger.cancelWrite(admission))
+      }
+      store.usedCount.add(kept, ordering: .relaxed)
+      wakeCommits()
       throw error
     }
     do {
