@@ -129,7 +129,7 @@ extension Catalogue {
   }
 
   /// Somebody waits for this file: it is hashed ahead of those nobody waits for, and ahead of the
-  /// rest of a longer one.
+  /// rest of a longer one. It has been queued by `entry` or `state`; else this does nothing.
   package func prioritise(_ path: String) {
     queue.withLock { $0.prioritise(path) }
     for hasher in hashers { hasher.wake() }
