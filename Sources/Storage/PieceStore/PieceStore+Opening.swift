@@ -5,8 +5,8 @@ import Synchronization
 
 /// Opening packages.
 extension PieceStore {
-  /// The package with what the cache has of it, or a new empty one. Where the data file is not as it
-  /// was left, its pieces are hashed again first, so this can take long: call it from a worker.
+  /// The package with what the cache has of it, or a new empty one. Where the data file is not as
+  /// it was left, its pieces are hashed again first, so this can take long: call it from a worker.
   ///
   /// - Parameters:
   ///   - pieceLayer: the root of each piece; checked against the id.

@@ -2,8 +2,8 @@ package import Content
 import Posix
 import Synchronization
 
-/// A peer's cache: a directory with one sparse data file for each package and an index of the pieces
-/// in them that were verified.
+/// A peer's cache: a directory with one sparse data file for each package and an index of the
+/// pieces in them that were verified.
 ///
 /// It may lose pieces; it never serves a wrong one. A piece counts when the index has it; the index
 /// has it only after its bytes were hashed and written, and forgets it on disk before its bytes go.

@@ -2,8 +2,8 @@ package import Content
 package import Posix
 import Synchronization
 
-/// One package in the cache: a sparse data file and the ledger of what is in it. Any thread may call
-/// anything; nothing waits for a disk while it holds the ledger.
+/// One package in the cache: a sparse data file and the ledger of what is in it. Any thread may
+/// call anything; nothing waits for a disk while it holds the ledger.
 package final class StoredPackage: Sendable {
   package let id: PackageID
   package let geometry: Geometry
