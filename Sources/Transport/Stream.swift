@@ -43,6 +43,7 @@ package final class Stream {
   private var isBlocked = false
   private var owesDrained = false
   private var owesReadable = false
+  private var hasNotifiedClose = false
   private var hasAnnouncedClose = false
 
   /// How long a finished stream waits for the other side's end, so that its last words are not lost
@@ -161,7 +162,10 @@ extension Stream {
   private func receive(into buffer: UnsafeMutableRawBufferPointer) -> ReadOutcome {
     guard let tls else { return socket.receive(into: buffer) }
     switch tls.read(into: buffer, socket) {
-    case .done(let count): return .bytes(count)
+    case .done(let count):
+      // An answer of TLS itself that the kernel did not take.
+      if tls.holdsOutput { schedule() }
+      return .bytes(count)
     case .wantsRead: return .wouldBlock
     case .wantsWrite:
       awaitWritable()
@@ -238,7 +242,7 @@ extension Stream {
   }
 
   /// No more will be sent: once the queue is empty says so to the other side, waits a moment for its
-  /// end while throwing away what still comes, and closes.
+  /// end while throwing away what still comes, and closes. A stream that is not open yet closes now.
   package func shutdownAfterDrain() {
     switch state {
     case .connecting, .handshaking: end(.local)
@@ -280,7 +284,7 @@ extension Stream {
     case .drained:
       isBlocked = false
       writeWatch?.turnOff()
-      owesDrained = true
+      owesDrained = !hasNotifiedClose
       schedule()
     case .reachedLimit:
       isBlocked = false
@@ -327,14 +331,16 @@ extension Stream: WatchHandler, EndOfTurnHandler {
   }
 
   package func turnDidEnd() {
-    isScheduled = false
     if canFlush, !isBlocked, hasUnsentOutput { flushOutput() }
+    // From here on, what the handler does is for the next turn; and so is the rest of a share.
+    isScheduled = false
+    if canFlush, !isBlocked, hasUnsentOutput { schedule() }
     if owesReadable, !isReadingPaused, canFlush {
       owesReadable = false
       tellReadable()
     }
     if owesDrained, canFlush, !hasUnsentOutput { didDrain() }
-    if case .draining = state, !hasUnsentOutput { beginLingering() }
+    if case .draining = state, !hasUnsentOutput, saidFarewell() { beginLingering() }
     announceClose()
   }
 
@@ -387,8 +393,16 @@ extension Stream: WatchHandler, EndOfTurnHandler {
 // MARK: - Ending
 
 extension Stream {
+  /// TLS says that it ends before the socket does: whether that is with the kernel already.
+  private func saidFarewell() -> Bool {
+    guard let tls, !hasNotifiedClose else { return true }
+    hasNotifiedClose = true
+    tls.notifyClose(socket)
+    if tls.holdsOutput { awaitWritable() }
+    return !tls.holdsOutput
+  }
+
   private func beginLingering() {
-    tls?.notifyClose(socket)
     if socket.shutdownSending() != nil || hasSeenEnd { return end(.local) }
     state = .lingering
     writeWatch?.turnOff()
