@@ -56,14 +56,12 @@ extension Download {
     var working: [Int] = []
     var workingCount = 0
     for index in neighbours.indices.dropFirst() {
-      let neighbour = neighbours[index]
-      if neighbour.outstandingCount > 0 { workingCount += 1 }
-      guard neighbour.isUsable(now: now), neighbour.busyUntil <= now else { continue }
-      if neighbour.outstandingCount == 0 {
-        fresh.append(index)
-      } else if neighbour.outstandingCount < limits.requestsPerSourceMax {
-        working.append(index)
-      }
+      let outstanding = neighbours[index].outstandingCount
+      if outstanding > 0 { workingCount += 1 }
+      guard outstanding < limits.requestsPerSourceMax, neighbours[index].busyUntil <= now,
+        neighbours[index].isUsable(now: now)
+      else { continue }
+      if outstanding == 0 { fresh.append(index) } else { working.append(index) }
     }
     return (workingCount < limits.sourceCountMax ? fresh : [], working)
   }
