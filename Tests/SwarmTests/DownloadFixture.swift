@@ -25,8 +25,14 @@ struct DownloadFixture {
   }
 
   mutating func tell(_ event: Download.Event, after duration: Duration = .zero) {
-    now = now + duration
     effects = []
+    // A machine that is awake gets its ticks; one that is not excuses its sources.
+    let (target, pace) = (now + duration, Duration.milliseconds(100))
+    while target - now > pace {
+      now = now + pace
+      download.step(.ticked, now: now, rng: &rng, effects: &effects)
+    }
+    now = target
     download.step(event, now: now, rng: &rng, effects: &effects)
   }
 
