@@ -154,7 +154,8 @@ import Testing
     for file in everything {
       for (number, line) in file.lines.enumerated() {
         #expect(
-          line.firstMatch(of: machinePath) == nil, "\(file.path):\(number + 1) names a machine path")
+          line.firstMatch(of: machinePath) == nil, "\(file.path):\(number + 1) names a machine path"
+        )
       }
     }
   }

@@ -9,8 +9,8 @@ import Testing
     let directory = try TemporaryDirectory()
     try FileSystem.makeDirectory(directory.path + "/served/sub/deep")
     try directory.write("secret", "outside")
-    try directory.write("root/inside", "inside")
-    try directory.write("root/sub/file", "in sub")
+    try directory.write("served/inside", "inside")
+    try directory.write("served/sub/file", "in sub")
     for (link, target) in [
       ("out", "../secret"), ("absolute", directory.path + "/secret"), ("in", "sub/file"),
       ("dir", "sub"), ("loop", "loop"), ("proc", "/proc/self/cwd"),
