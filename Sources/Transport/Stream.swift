@@ -85,7 +85,7 @@ package final class Stream {
     socket.tune(unsentByteCountMax: Self.kernelUnsentByteCountMax)
     tls?.attach(to: socket.rawDescriptor, loop)
     self.init(loop, socket, remote: remote, state: tls == nil ? .open : .handshaking, tls: tls)
-    readWatch?.turnOn()
+    turnOn(readWatch)
   }
 
   /// Begins to connect; success and failure are told to the handler, never before the end of this
@@ -192,7 +192,7 @@ extension Stream {
     isReadingPaused = false
     switch state {
     case .open, .draining:
-      if !hasSeenEnd { readWatch?.turnOn() }
+      if !hasSeenEnd { turnOn(readWatch) }
       noteBufferedInput()
     case .connecting, .handshaking, .lingering, .closed: break
     }
@@ -297,11 +297,16 @@ extension Stream {
     }
   }
 
+  func turnOn(_ watch: Watch?) {
+    guard let watch, !watch.turnOn() else { return }
+    end(.failed(SystemError(code: SystemError.noSpace, call: "epoll_ctl")))
+  }
+
   func awaitWritable() {
     isBlocked = true
     let watch = writeWatch ?? Watch(loop, socket.rawDescriptor, .write, handler: self)
     writeWatch = watch
-    watch.turnOn()
+    turnOn(watch)
   }
 
   func schedule() {
