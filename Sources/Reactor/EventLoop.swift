@@ -12,6 +12,7 @@ package protocol EndOfTurnHandler: AnyObject {
 package final class EventLoop {
   /// Bytes of the buffer that all reads of a loop share.
   package static let readBufferByteCount = 256 * 1024
+  package static let writeBufferByteCount = 128 * 1024
 
   private let base: EventBase
   private let wake: UnsafeMutablePointer<event>
@@ -31,11 +32,14 @@ package final class EventLoop {
 
   /// Where to read into; what it holds is overwritten by whoever reads next.
   package let readBuffer: UnsafeMutableRawBufferPointer
+  /// Where to put output together; empty again when the call that filled it returns.
+  package let writeBuffer: UnsafeMutableRawBufferPointer
   package let bufferPool = BufferPool()
 
   package init() throws(SystemError) {
     base = try EventBase()
     readBuffer = .allocate(byteCount: Self.readBufferByteCount, alignment: 4096)
+    writeBuffer = .allocate(byteCount: Self.writeBufferByteCount, alignment: 4096)
     wake = .allocate(capacity: 1)
     wake.initialize(to: event())
     // The callback has nothing to do: a turn ends by looking at the timers anyway.
@@ -46,6 +50,7 @@ package final class EventLoop {
     event_del(wake)
     wake.deallocate()
     readBuffer.deallocate()
+    writeBuffer.deallocate()
   }
 
   /// Runs until `stop()`. Not from inside itself.
@@ -61,12 +66,17 @@ package final class EventLoop {
   /// - Parameter waits: false to run only what is ready now.
   package func turn(waits: Bool) {
     armWake()
-    let waits = waits && endOfTurn.isEmpty && onceAtEndOfTurn.isEmpty && dead.isEmpty
+    let waits = waits && !hasWorkForNextTurn
     cachedNow = nil
     let result = spate_turn(base.pointer, waits ? 1 : 0)
     precondition(result >= 0, "epoll failed")
     runTimers()
     finishTurn()
+  }
+
+  /// Something waits for the end of the next turn, which therefore will not wait for the kernel.
+  package var hasWorkForNextTurn: Bool {
+    !(endOfTurn.isEmpty && onceAtEndOfTurn.isEmpty && dead.isEmpty)
   }
 
   /// The monotonic clock, read at most once per turn.

@@ -1,13 +1,15 @@
 package import Content
-import Digests
 import Posix
 import Synchronization
 
-/// A peer's cache: a directory with one sparse data file for each package and an index of the pieces
-/// in them that were verified.
+/// A peer's cache: a directory with one sparse data file for each package and an index of the
+/// pieces in them that were verified.
 ///
 /// It may lose pieces; it never serves a wrong one. A piece counts when the index has it; the index
 /// has it only after its bytes were hashed and written, and forgets it on disk before its bytes go.
+///
+/// Locks are taken in this order: `evicting`, `opening`, `index`, a package's state. The last is
+/// never held while a disk is asked.
 package final class PieceStore: Sendable {
   /// Pieces the store had to give up; whoever announced them takes that back.
   package struct Loss: Sendable, Hashable {
@@ -46,16 +48,17 @@ package final class PieceStore: Sendable {
   /// Set when the index was damaged: where its file was put.
   package let damagedIndexPath: String?
 
-  let index: Mutex<StoreIndex>
+  /// Nil once closed.
+  let index: Mutex<StoreIndex?>
   let onLoss: @Sendable (Loss) -> Void
   let evicting = Mutex(())
-  /// Held while a data file is looked over, so that nobody writes to it meanwhile.
-  private let opening = Mutex(())
+  /// Held while a data file is looked over or removed, so that one id is one file.
+  let opening = Mutex(())
   let usedCount = Atomic<Int>(0)
   let unsynchronizedByteCount = Atomic<Int>(0)
   let indexThread = Attendant()
   let flushThread = Attendant()
-  let pending = Mutex<[Submission]>([])
+  let pending = Mutex(Pending())
   private let lock: Mutex<OpenFile?>
   private let opened = Mutex<[PackageID: StoredPackage]>([:])
   private let ticks: Atomic<UInt64>
@@ -147,7 +150,22 @@ package final class PieceStore: Sendable {
 
   func openPackage(_ id: PackageID) -> StoredPackage? { opened.withLock { $0[id] } }
 
+  /// The index, for one use. Nothing else is locked or waited for inside, but ledgers.
+  func withIndex<Value: Sendable>(
+    _ body: (StoreIndex) throws(StorageError) -> Value
+  ) throws(StorageError) -> Value {
+    try index.withLock { index throws(StorageError) -> Value in
+      guard let index else { throw .closed(path: directory) }
+      return try body(index)
+    }
+  }
+
+  /// Ends the connection: its log is folded into the database and removed.
+  func closeIndex() { index.withLock { $0 = nil } }
+
   func releaseLock() { lock.withLock { $0 = nil } }
+
+  func remember(_ package: StoredPackage) { opened.withLock { $0[package.id] = package } }
 
   func forget(_ id: PackageID) { opened.withLock { $0[id] = nil } }
 
@@ -157,113 +175,12 @@ package final class PieceStore: Sendable {
   /// What is in the index, in the order of ids.
   package func packages() -> [Summary] {
     index.withLock { index in
-      index.rows.values.sorted { $0.id < $1.id }.map { row in
+      (index?.rows ?? [:]).values.sorted { $0.id < $1.id }.map { row in
         Summary(
           id: row.id, geometry: row.geometry, metadata: row.metadata,
           verifiedCount: row.verified.count)
       }
     }
-  }
-}
-
-/// Opening packages.
-extension PieceStore {
-  /// The package with what the cache has of it, or a new empty one. Where the data file is not as it
-  /// was left, its pieces are hashed again first, so this can take long: call it from a worker.
-  ///
-  /// - Parameters:
-  ///   - pieceLayer: the root of each piece; checked against the id.
-  ///   - metadata: kept for the caller, who finds it again in `packages()`: the encoded manifest.
-  package func open(
-    id: PackageID, geometry: Geometry, pieceLayer: [SHA256Digest], metadata: [UInt8]
-  ) throws(StorageError) -> StoredPackage {
-    guard pieceLayer.count == geometry.pieceCount,
-      TreeHash.root(pieceLayer: pieceLayer, geometry: geometry) == id.root
-    else { throw .mismatched(id) }
-    if let package = openPackage(id) { return package }
-    let tick = nextTick()
-    try index.withLock { index throws(StorageError) in
-      try index.register(
-        id, geometry: geometry, pieceLayer: pieceLayer, metadata: metadata, tick: tick)
-    }
-    guard let package = try reopen(id) else { throw .discarded(id) }
-    return package
-  }
-
-  /// The same for a package that the index knows; nil when it does not.
-  package func reopen(_ id: PackageID) throws(StorageError) -> StoredPackage? {
-    try opening.withLock { _ throws(StorageError) in try reopenAlone(id) }
-  }
-
-  private func reopenAlone(_ id: PackageID) throws(StorageError) -> StoredPackage? {
-    if let package = openPackage(id) { return package }
-    guard let row = index.withLock({ $0.rows[id] }) else { return nil }
-    let path = dataPath(of: id)
-    let (file, survey) = try surveyed(row, path: path)
-    if survey.kept != row.verified {
-      try index.withLock { index throws(StorageError) in
-        try index.remove(id, row.verified.subtracting(survey.kept))
-        try index.add([
-          StoreIndex.Addition(
-            id: id, pieces: survey.kept, seal: survey.seal, lastUse: row.lastUse)
-        ])
-      }
-    }
-    var durable = row.durable
-    durable.formIntersection(survey.kept)
-    let package = StoredPackage(
-      row: row, file: file, path: path, in: self, verified: survey.kept, durable: durable)
-    let ledger = PieceLedger(geometry: row.geometry, verified: row.verified, durable: durable)
-    usedCount.add(package.occupiedByteCount - ledger.occupiedByteCount, ordering: .relaxed)
-    opened.withLock { $0[id] = package }
-    return package
-  }
-
-  private struct Survey {
-    var kept: PieceSet
-    var seal: FileSeal
-  }
-
-  /// Opens the data file and finds out what in it can be trusted: all that is indexed when the file
-  /// is as it was left, else what still matches the tree.
-  private func surveyed(
-    _ row: StoreIndex.Row, path: String
-  ) throws(StorageError) -> (OpenFile, Survey) {
-    try onPath(path) { () throws(SystemError) in
-      let isThere = try FileSystem.statusIfPresent(of: path) != nil
-      let file = try OpenFile(path: path, .createOrOpen)
-      let status = try file.status()
-      let isIntact = FileSeal(status) == row.seal && status.byteCount == row.geometry.byteCount
-      if isIntact { return (file, Survey(kept: row.verified, seal: row.seal)) }
-      let candidates =
-        if !isThere {
-          PieceSet(pieceCount: row.geometry.pieceCount)
-        } else if damagedIndexPath != nil, row.verified.isEmpty {
-          PieceSet.full(pieceCount: row.geometry.pieceCount)
-        } else {
-          row.verified
-        }
-      if status.byteCount != row.geometry.byteCount {
-        try file.truncate(to: row.geometry.byteCount)
-      }
-      let kept = try PieceReader.matching(
-        candidates, of: row.pieceLayer, geometry: row.geometry, in: file)
-      for run in kept.inverted.runs where isThere { try file.vacate(run, of: row.geometry) }
-      return (file, Survey(kept: kept, seal: FileSeal(try file.status())))
-    }
-  }
-}
-
-extension OpenFile {
-  /// Gives the pieces' blocks back.
-  func vacate(_ run: PieceRun, of geometry: Geometry) throws(SystemError) {
-    // Past the file's end too: a block that the end cuts is only freed as a whole.
-    guard
-      let range = ByteRange(
-        offset: run.first.rawValue * geometry.pieceByteCount,
-        count: run.count * geometry.pieceByteCount)
-    else { return }
-    try punchHole(range)
   }
 }
 
