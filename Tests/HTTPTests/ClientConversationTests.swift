@@ -1,6 +1,10 @@
 import Content
+import Foundation
 import HTTP
+import Posix
+import Reactor
 import Testing
+import Transport
 import Wire
 
 @Suite struct ClientConversationTests {

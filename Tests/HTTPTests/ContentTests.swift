@@ -1,6 +1,10 @@
 import Content
+import Foundation
 import HTTP
+import Posix
+import Reactor
 import Testing
+import Transport
 import Wire
 
 @Suite struct ContentTests {
@@ -48,7 +52,7 @@ import Wire
       let plan = ContentPlan(request.head, bytes: request.bytes.span, for: file.representation)
       connection.respond(plan, with: file.representation, file: file.file)
     }
-    let reply = exchange.reply(
+    let reply = try exchange.reply(
       to: "\(method) / HTTP/1.1\r\nHost: h\r\n\(fields)\r\n", endsInput: true)
     return (reply, exchange.server.statistics.contentBytes.value)
   }
@@ -88,7 +92,7 @@ import Wire
       let plan = ContentPlan(request.head, bytes: request.bytes.span, for: file.representation)
       connection.respond(plan, with: file.representation, file: file.file)
     }
-    let client = RawClient(exchange.loop, exchange.endpoint)
+    let client = try RawClient(exchange.loop, exchange.endpoint)
     client.send(
       "GET / HTTP/1.1\r\nHost: h\r\nRange: bytes=0-4,10-14,-3\r\nConnection: close\r\n\r\n")
     exchange.run { client.isOver }
@@ -115,7 +119,7 @@ import Wire
     let head = try reply(file, "", method: "HEAD")
     #expect(head.text.contains("Content-Length: 100\r\n"))
     #expect(head.text.hasSuffix("\r\n\r\n"))
-    #expect([unmodified.counted, unsatisfiable.counted, head.counted] == [0, 0, 0])
+    #expect(unmodified.counted + unsatisfiable.counted + head.counted == 0)
   }
 
   @Test func anEmptyFileIsSent() throws {
@@ -141,10 +145,10 @@ import Wire
     let exchange = try Exchange {
       $2.respond(.whole, with: file.representation, file: file.file, observer: observer)
     }
-    let client = RawClient(exchange.loop, exchange.endpoint)
+    let client = try RawClient(exchange.loop, exchange.endpoint)
     client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     exchange.run { client.received.count > 1_000_000 }
-    client.stream.close()
+    client.close()
     exchange.run { !observer.ends.isEmpty }
     #expect(observer.ends.count == 1)
     #expect(observer.ends[0].isComplete == false)
@@ -158,7 +162,7 @@ import Wire
     let exchange = try Exchange {
       $2.respond(.whole, with: file.representation, file: file.file, observer: observer)
     }
-    _ = exchange.reply(to: "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    _ = try exchange.reply(to: "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     #expect(observer.ends.map(\.sent) == [2_000_000])
     #expect(observer.ends.map(\.isComplete) == [true])
   }

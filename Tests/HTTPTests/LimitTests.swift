@@ -1,6 +1,10 @@
 import Content
+import Foundation
 import HTTP
+import Posix
+import Reactor
 import Testing
+import Transport
 import Wire
 
 @Suite struct LimitTests {
@@ -14,7 +18,7 @@ import Wire
     let exchange = try Exchange()
     let path = String(repeating: "a", count: 8_200)
     #expect(
-      statusCodes(in: exchange.reply(to: "GET /\(path) HTTP/1.1\r\nHost: h\r\n\r\n")) == [414])
+      try statusCodes(in: exchange.reply(to: "GET /\(path) HTTP/1.1\r\nHost: h\r\n\r\n")) == [414])
     #expect(exchange.server.statistics.malformed.value == 1)
   }
 
@@ -22,12 +26,13 @@ import Wire
     let exchange = try Exchange()
     let fields = String(repeating: "X: y\r\n", count: 101)
     #expect(
-      statusCodes(in: exchange.reply(to: "GET / HTTP/1.1\r\nHost: h\r\n\(fields)\r\n")) == [431])
+      try statusCodes(in: exchange.reply(to: "GET / HTTP/1.1\r\nHost: h\r\n\(fields)\r\n")) == [431]
+    )
   }
 
   @Test func aLongBodyIsRefusedBeforeItComes() throws {
     let exchange = try Exchange()
-    let reply = exchange.reply(
+    let reply = try exchange.reply(
       to: "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
     #expect(statusCodes(in: reply) == [413])
     #expect(reply.contains("Connection: close\r\n"))
@@ -36,7 +41,7 @@ import Wire
   @Test func aLongChunkedBodyIsRefused() throws {
     let exchange = try Exchange()
     let chunk = "1f4\r\n" + String(repeating: "x", count: 500) + "\r\n"
-    let reply = exchange.reply(
+    let reply = try exchange.reply(
       to: "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
         + chunk + chunk + chunk + "0\r\n\r\n")
     #expect(statusCodes(in: reply) == [413])
@@ -46,27 +51,27 @@ import Wire
   @Test func aBodyWhereNoneIsTakenIsRefused() throws {
     let exchange = try Exchange()
     exchange.responder.bodyByteCountMax = 0
-    let reply = exchange.reply(to: "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")
+    let reply = try exchange.reply(to: "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")
     #expect(statusCodes(in: reply) == [413])
   }
 
   @Test func anUnfinishedHeadTimesOut() throws {
     let exchange = try Exchange(limits: limits { $0.headTimeout = .milliseconds(20) })
-    let reply = exchange.reply(to: "GET / HTTP/1.1\r\nHost:")
+    let reply = try exchange.reply(to: "GET / HTTP/1.1\r\nHost:")
     #expect(statusCodes(in: reply) == [408])
     #expect(exchange.server.statistics.timeouts.value == 1)
   }
 
   @Test func anUnfinishedBodyTimesOut() throws {
     let exchange = try Exchange(limits: limits { $0.headTimeout = .milliseconds(20) })
-    let reply = exchange.reply(
+    let reply = try exchange.reply(
       to: "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")
     #expect(statusCodes(in: reply) == [408])
   }
 
   @Test func anIdleConnectionEnds() throws {
     let exchange = try Exchange(limits: limits { $0.idleTimeout = .milliseconds(20) })
-    let client = RawClient(exchange.loop, exchange.endpoint)
+    let client = try RawClient(exchange.loop, exchange.endpoint)
     exchange.run { client.isOver }
     #expect(client.received.isEmpty)
   }
@@ -76,9 +81,9 @@ import Wire
     let exchange = try Exchange(limits: limits { $0.stallTimeout = .milliseconds(50) }) {
       $2.respond(.whole, with: file.representation, file: file.file)
     }
-    let client = RawClient(exchange.loop, exchange.endpoint)
+    let client = try RawClient(exchange.loop, exchange.endpoint)
     client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-    client.stream.pauseReading()
+    client.stopReading()
     exchange.run { exchange.server.statistics.timeouts.value == 1 }
     exchange.run { exchange.server.connectionCount == 0 }
     #expect(exchange.server.statistics.contentBytes.value < 8_000_000)
@@ -86,27 +91,27 @@ import Wire
 
   @Test func tooManyConnectionsAreRefusedPolitely() throws {
     let exchange = try Exchange(limits: limits { $0.connectionCountMax = 2 })
-    let first = RawClient(exchange.loop, exchange.endpoint)
-    let second = RawClient(exchange.loop, exchange.endpoint)
+    let first = try RawClient(exchange.loop, exchange.endpoint)
+    let second = try RawClient(exchange.loop, exchange.endpoint)
     exchange.run { exchange.server.connectionCount == 2 }
-    let third = RawClient(exchange.loop, exchange.endpoint)
+    let third = try RawClient(exchange.loop, exchange.endpoint)
     exchange.run { third.isOver }
     #expect(statusCodes(in: third.text) == [503])
     #expect(third.text.contains("Retry-After: "))
     #expect(exchange.server.statistics.refusals.value == 1)
-    for client in [first, second] { client.stream.close() }
+    for client in [first, second] { client.close() }
   }
 
   @Test func tooManyConnectionsOfOneAddressAreRefused() throws {
     let exchange = try Exchange(limits: limits { $0.connectionCountMaxPerAddress = 1 })
-    let first = RawClient(exchange.loop, exchange.endpoint)
+    let first = try RawClient(exchange.loop, exchange.endpoint)
     exchange.run { exchange.server.connectionCount == 1 }
-    let second = RawClient(exchange.loop, exchange.endpoint)
+    let second = try RawClient(exchange.loop, exchange.endpoint)
     exchange.run { second.isOver }
     #expect(statusCodes(in: second.text) == [503])
-    first.stream.close()
+    first.close()
     exchange.run { exchange.server.connectionCount == 0 }
-    let third = RawClient(exchange.loop, exchange.endpoint)
+    let third = try RawClient(exchange.loop, exchange.endpoint)
     third.send("GET /c HTTP/1.1\r\nHost: h\r\n\r\n")
     exchange.run { third.text.hasSuffix("/c") }
   }
@@ -122,7 +127,7 @@ import Wire
         Responder.echo(responder, request, connection)
       }
     }
-    let client = RawClient(exchange.loop, exchange.endpoint)
+    let client = try RawClient(exchange.loop, exchange.endpoint)
     let flood = String(repeating: "GET /x HTTP/1.1\r\nHost: h\r\n\r\n", count: 2_000)
     client.send("GET /late HTTP/1.1\r\nHost: h\r\n\r\n")
     exchange.run { late != nil }
@@ -131,7 +136,7 @@ import Wire
     #expect(exchange.responder.requests.count == 1)
     late?.respond(.ok)
     exchange.run { exchange.responder.requests.count == 2_001 }
-    client.stream.shutdownAfterDrain()
+    client.endInput()
     exchange.run { exchange.server.connectionCount == 0 }
   }
 }

@@ -1,6 +1,10 @@
 import Content
+import Foundation
 import HTTP
+import Posix
+import Reactor
 import Testing
+import Transport
 import Wire
 
 @Suite struct StreamingTests {
@@ -38,9 +42,9 @@ import Wire
   @Test func aBodyOfUnknownLengthIsChunked() throws {
     let source = Source(["hello", " world"])
     let exchange = try exchange(source, length: nil)
-    let reply = exchange.reply(
-      to: "GET /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n",
-      endsInput: true)
+    let reply = try exchange.reply(
+      to: "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n"
+        + "GET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     #expect(reply.contains("Transfer-Encoding: chunked\r\n"))
     #expect(reply.contains("\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\nHTTP/1.1 200"))
     #expect(reply.hasSuffix("/next"))
@@ -49,14 +53,14 @@ import Wire
 
   @Test func aBodyOfKnownLengthIsNot() throws {
     let exchange = try exchange(Source(["hello"]), length: 5)
-    let reply = exchange.reply(to: "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n", endsInput: true)
+    let reply = try exchange.reply(to: "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n", endsInput: true)
     #expect(reply.contains("Content-Length: 5\r\n"))
     #expect(reply.hasSuffix("\r\n\r\nhello"))
   }
 
   @Test func version10GetsItUntilTheEnd() throws {
     let exchange = try exchange(Source(["hello"]), length: nil)
-    let reply = exchange.reply(to: "GET /stream HTTP/1.0\r\n\r\n")
+    let reply = try exchange.reply(to: "GET /stream HTTP/1.0\r\n\r\n")
     #expect(reply.hasSuffix("\r\n\r\nhello"))
     #expect(!reply.contains("Transfer-Encoding"))
   }
@@ -64,7 +68,7 @@ import Wire
   @Test func headStartsAndEndsAtOnce() throws {
     let source = Source([])
     let exchange = try exchange(source, length: nil)
-    let reply = exchange.reply(
+    let reply = try exchange.reply(
       to: "HEAD /stream HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     #expect(reply.contains("Transfer-Encoding: chunked\r\n"))
     #expect(reply.hasSuffix("\r\n\r\n"))
@@ -73,10 +77,10 @@ import Wire
   @Test func theSourceHearsThatTheClientIsGone() throws {
     let source = Source(["hello"], endsAfterLast: false)
     let exchange = try exchange(source, length: nil)
-    let client = RawClient(exchange.loop, exchange.endpoint)
+    let client = try RawClient(exchange.loop, exchange.endpoint)
     client.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n")
     exchange.run { client.text.contains("hello") }
-    client.stream.close()
+    client.close()
     exchange.run { source.isClosed }
     #expect(exchange.server.connectionCount == 0)
   }
@@ -85,14 +89,14 @@ import Wire
 @Suite struct DrainTests {
   @Test func idleConnectionsEndAndNewOnesAreNotTaken() throws {
     let exchange = try Exchange()
-    let client = RawClient(exchange.loop, exchange.endpoint)
+    let client = try RawClient(exchange.loop, exchange.endpoint)
     exchange.run { exchange.server.connectionCount == 1 }
     var isDrained = false
     exchange.server.drain { isDrained = true }
     exchange.run { client.isOver }
-    client.stream.close()
+    client.close()
     exchange.run { isDrained }
-    let late = RawClient(exchange.loop, exchange.endpoint)
+    let late = try RawClient(exchange.loop, exchange.endpoint)
     exchange.run { late.isOver }
     #expect(late.received.isEmpty)
   }
@@ -107,9 +111,9 @@ import Wire
         connection.respond(.whole, with: file.representation, file: file.file)
       }
     }
-    let large = RawClient(exchange.loop, exchange.endpoint)
+    let large = try RawClient(exchange.loop, exchange.endpoint)
     large.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
-    let waiting = RawClient(exchange.loop, exchange.endpoint)
+    let waiting = try RawClient(exchange.loop, exchange.endpoint)
     waiting.send("GET /late HTTP/1.1\r\nHost: h\r\n\r\n")
     exchange.run { late != nil && !large.received.isEmpty }
     var isDrained = false
@@ -121,7 +125,7 @@ import Wire
     #expect(waiting.text.hasSuffix("done"))
     #expect(waiting.text.contains("Connection: close\r\n"))
     #expect(large.received.count > 5_000_000)
-    for client in [large, waiting] { client.stream.close() }
+    for client in [large, waiting] { client.close() }
     exchange.run { isDrained }
   }
 
