@@ -46,6 +46,7 @@ extension ServerConnection {
   ) {
     guard isOpen else { return source.bodyClosed(on: self) }
     usesChunks = length == nil && isVersion11
+    streamsUntilEnded = length == nil
     let isLast = server.isDraining || (length == nil && !isVersion11)
     writeHead(status, length: length, isLast: isLast) { head in
       if usesChunks { HeadWriter.field(.transferEncoding, Self.chunkedText, to: &head) }

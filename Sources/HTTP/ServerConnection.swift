@@ -19,6 +19,8 @@ package final class ServerConnection: StreamHandler {
   var isVersion11 = true
   var source: (any BodySource)?
   var usesChunks = false
+  /// The body that is streamed has no length that was told beforehand.
+  var streamsUntilEnded = false
 
   // The request that is arriving: `ServerConnection+Input.swift`.
   var scanner: HeadScanner
