@@ -102,8 +102,8 @@ extension PackageReport {
   private static let isStarvingFlag: UInt8 = 2
   private static let hasBitmapFlag: UInt8 = 4
 
-  /// Id, piece count, flags, wanted, an empty run list, no deliveries, no complaints.
-  static let encodedByteCountMin = 38
+  /// Id, piece count, flags, wanted, no pieces, no deliveries, no complaints.
+  static let encodedByteCountMin = 37
 
   func write(to writer: inout MessageWriter) {
     writer.digest(package.root)
