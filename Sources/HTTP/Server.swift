@@ -125,7 +125,8 @@ package final class Server {
     let connection = ServerConnection(stream, server: self)
     connections[ObjectIdentifier(connection)] = connection
     countByAddress[address, default: 0] += 1
-    statistics.connections.add(1)
+    statistics.accepted.add()
+    statistics.connections.add()
     let isOver =
       connections.count > limits.connectionCountMax
       || countByAddress[address, default: 0] > limits.connectionCountMaxPerAddress

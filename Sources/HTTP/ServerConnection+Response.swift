@@ -87,6 +87,7 @@ extension ServerConnection {
     _ status: Status, length: Int?, isLast: Bool, _ fields: (inout [UInt8]) -> Void
   ) {
     server.refreshDate()
+    server.statistics.responses[Int(status.code / 100) - 1].add()
     var head = server.takeScratch()
     HeadWriter.startResponse(status, to: &head)
     HeadWriter.field(.date, server.dateText, to: &head)

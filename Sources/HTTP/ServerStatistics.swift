@@ -12,6 +12,10 @@ package final class ServerStatistics: Sendable {
   package let requests = Count()
   /// Bytes of files handed to the kernel: bodies of content responses, without what frames them.
   package let contentBytes = Count()
+  /// Responses by the first digit of their status: index 0 is 1xx.
+  package let responses = [Count(), Count(), Count(), Count(), Count()]
+  /// Connections taken, the refused ones too.
+  package let accepted = Count()
   /// Open now.
   package let connections = Count()
   /// Requests that were not HTTP, or above a limit.
@@ -22,4 +26,7 @@ package final class ServerStatistics: Sendable {
   package let timeouts = Count()
 
   package init() {}
+
+  /// For handlers that find a request malformed which the parser had to let pass.
+  package func countMalformed() { malformed.add() }
 }

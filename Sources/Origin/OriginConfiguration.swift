@@ -17,6 +17,8 @@ package struct OriginConfiguration: Sendable {
   package var listsDirectories = false
   /// Who the manifests say published the files.
   package var publisher: String
+  /// What `/-/status` calls this program.
+  package var version = ""
 
   package struct TLSIdentity: Sendable {
     package var certificateFile: String

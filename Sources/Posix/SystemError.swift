@@ -21,6 +21,7 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
   package static let protocolError = EPROTO
 
   package var isNotFound: Bool { code == ENOENT || code == ENOTDIR }
+  package var isNameTooLong: Bool { code == ENAMETOOLONG }
   package var isAlreadyThere: Bool { code == EEXIST }
   package var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
   package var isOutOfSpace: Bool { code == ENOSPC || code == EDQUOT }

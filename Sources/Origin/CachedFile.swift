@@ -1,0 +1,145 @@
+import Content
+import HTTP
+import Posix
+import Storage
+import Wire
+
+/// A file held open for the requests that name it: what is served is what was checked.
+final class CachedFile {
+  /// The path of the request line, as it was spelled there.
+  let key: [UInt8]
+  /// Under the root, decoded.
+  let path: String
+  let file: OpenFile
+  let status: FileStatus
+  /// Nil until its digests are known.
+  let entry: CatalogueEntry?
+  let representation: Representation
+  /// When the name was last seen to mean this file.
+  var checked: Instant
+  /// Asked for since the cache last looked for a victim.
+  var wasUsed = false
+
+  init(
+    key: [UInt8], path: String, file: OpenFile, status: FileStatus, entry: CatalogueEntry?,
+    now: Instant
+  ) {
+    self.key = key
+    self.path = path
+    self.file = file
+    self.status = status
+    self.entry = entry
+    checked = now
+    var extra: [UInt8] = []
+    if let manifest = entry?.manifest {
+      HeadWriter.field(.spatePackage, manifest.id.hex, to: &extra)
+      HeadWriter.field(.reprDigest, DigestField.reprDigest(manifest.sha256), to: &extra)
+      HeadWriter.field(.digest, DigestField.digest(manifest.sha256), to: &extra)
+    }
+    representation = Representation(
+      byteCount: status.byteCount, etag: Self.etag(status, entry),
+      modified: Int(status.modified / 1_000_000_000),
+      contentType: Array(ContentType.of(path).utf8), extraFields: extra)
+  }
+
+  /// The package's id names its bytes; before it is known, size and time of the last change do.
+  private static func etag(_ status: FileStatus, _ entry: CatalogueEntry?) -> [UInt8] {
+    if let entry { return EntityTag(entry.id).field }
+    let size = String(status.byteCount, radix: 16)
+    let time = String(UInt64(bitPattern: status.modified), radix: 16)
+    return Array("\"\(size)-\(time)\"".utf8)
+  }
+}
+
+/// The open files of one loop by the path as requests spell it, so that a file asked for again costs
+/// no system call and no allocation. Bounded: the one not used for longest, roughly, makes room
+/// (second chance).
+struct FileCache {
+  private let capacity: Int
+  /// A name may mean another file after this long.
+  static let trustDuration = Duration.seconds(1)
+
+  private var slots: [CachedFile] = []
+  private var indices: [UInt64: Int] = [:]
+  private var hand = 0
+  /// Differs in each process, so that nobody can choose names that collide.
+  private let seed = UInt64.random(in: .min ... .max)
+
+  init(capacity: Int) {
+    precondition(capacity > 0, "a cache has room for one")
+    self.capacity = capacity
+  }
+
+  var count: Int { slots.count }
+
+  func file(named key: Span<UInt8>) -> CachedFile? {
+    guard let index = indices[hash(key)] else { return nil }
+    let slot = slots[index]
+    guard Self.isEqual(slot.key, key) else { return nil }
+    slot.wasUsed = true
+    return slot
+  }
+
+  mutating func insert(_ file: CachedFile) {
+    let hash = hash(file.key.span)
+    if let index = indices[hash] {
+      slots[index] = file
+    } else if slots.count < capacity {
+      indices[hash] = slots.count
+      slots.append(file)
+    } else {
+      while slots[hand].wasUsed {
+        slots[hand].wasUsed = false
+        hand = (hand + 1) % slots.count
+      }
+      indices[self.hash(slots[hand].key.span)] = nil
+      indices[hash] = hand
+      slots[hand] = file
+      hand = (hand + 1) % slots.count
+    }
+  }
+
+  mutating func remove(_ file: CachedFile) {
+    let hash = hash(file.key.span)
+    guard let index = indices[hash], slots[index] === file else { return }
+    indices[hash] = nil
+    let last = slots.removeLast()
+    if index < slots.count {
+      slots[index] = last
+      indices[self.hash(last.key.span)] = index
+    }
+    hand = slots.isEmpty ? 0 : hand % slots.count
+  }
+
+  mutating func removeAll() {
+    slots = []
+    indices = [:]
+    hand = 0
+  }
+
+  /// FNV-1a over words instead of bytes, with a last mixing so that all bits count.
+  private func hash(_ key: Span<UInt8>) -> UInt64 {
+    var hash = seed ^ UInt64(truncatingIfNeeded: key.count)
+    key.withUnsafeBytes { bytes in
+      var index = 0
+      while index + 8 <= bytes.count {
+        let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        hash = (hash ^ word) &* 0x9e37_79b9_7f4a_7c15
+        hash ^= hash >> 29
+        index += 8
+      }
+      while index < bytes.count {
+        hash = (hash ^ UInt64(bytes[index])) &* 0x0000_0100_0000_01b3
+        index += 1
+      }
+    }
+    return hash ^ hash >> 32
+  }
+
+  private static func isEqual(_ key: [UInt8], _ other: Span<UInt8>) -> Bool {
+    guard key.count == other.count else { return false }
+    let theirs = key.span
+    for index in 0..<other.count where theirs[index] != other[index] { return false }
+    return true
+  }
+}

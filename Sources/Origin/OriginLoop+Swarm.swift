@@ -1,0 +1,119 @@
+import Content
+import HTTP
+import Reactor
+import Swarm
+import Wire
+
+/// Announces and referrals: the tracker's side of a request.
+extension OriginLoop {
+  func answerAnnounce(
+    _ body: [UInt8], _ head: RequestHead, _ bytes: Span<UInt8>, _ connection: ServerConnection
+  ) {
+    metrics.count(.announce)
+    state.metrics.announceBytes.add(body.count)
+    do throws(WireError) {
+      let announce = try Announce.decode(body.span)
+      for report in announce.reports { state.registerIfKnown(report.package) }
+      let (address, now, load) = (connection.remote.address, loop.now, originLoad)
+      var generator = generator
+      let referral = state.tracker.withLock { tracker in
+        tracker.originLoad = load
+        return tracker.announce(announce, from: address, now: now, rng: &generator)
+      }
+      self.generator = generator
+      send(referral, head, bytes, connection)
+    } catch {
+      refuse(error, connection)
+    }
+  }
+
+  func answerReferral(
+    _ name: Range<Int>, _ head: RequestHead, _ bytes: Span<UInt8>, _ connection: ServerConnection
+  ) {
+    metrics.count(.referral)
+    guard let id = packageID(bytes, name, connection) else { return }
+    do throws(WireError) {
+      let peer = try head.peer(in: bytes)
+      state.registerIfKnown(id)
+      let (address, now, load) = (connection.remote.address, loop.now, originLoad)
+      var generator = generator
+      let sources = state.tracker.withLock { tracker in
+        tracker.originLoad = load
+        return tracker.sources(
+          of: id, for: address, except: peer, now: now, rng: &generator)
+      }
+      self.generator = generator
+      guard let sources else { return connection.respondText(.notFound, "no such package") }
+      let interval = TrackerLimits().interval.lowerBound
+      send(Referral(interval: interval, packages: [sources]), head, bytes, connection)
+    } catch {
+      refuse(error, connection)
+    }
+  }
+
+  private var originLoad: UploadLoad {
+    UploadLoad(active: state.activeUploads.load(ordering: .relaxed), limit: 0, byteRate: 0)
+  }
+
+  private func send(
+    _ referral: Referral, _ head: RequestHead, _ bytes: Span<UInt8>,
+    _ connection: ServerConnection
+  ) {
+    let isJSON = head.accepts(ContentType.json, in: bytes)
+    connection.respond(.ok, body: .bytes(isJSON ? referral.json() : referral.encode())) {
+      HeadWriter.field(
+        .contentType, isJSON ? ContentType.json : ContentType.message, to: &$0)
+      HeadWriter.field(.cacheControl, "no-store", to: &$0)
+    }
+  }
+
+  func serveHave(
+    _ name: Range<Int>, _ head: RequestHead, _ bytes: Span<UInt8>, _ connection: ServerConnection
+  ) {
+    metrics.count(.have)
+    guard let id = packageID(bytes, name, connection) else { return }
+    guard let found = state.catalogue.package(id) else {
+      return connection.respondText(.notFound, "no such package")
+    }
+    let stream = HaveStream(self, connection)
+    haveStreams[ObjectIdentifier(stream)] = stream
+    connection.startStreaming(.ok, length: nil, source: stream) {
+      HeadWriter.field(.contentType, ContentType.message, to: &$0)
+    }
+    let pieces = PieceSet.full(pieceCount: found.entry.manifest.geometry.pieceCount)
+    connection.append(HaveFrame.preamble + HaveFrame.bitmap(pieces).encode())
+    if head.method == .head || state.isDraining.load(ordering: .relaxed) { stream.end() }
+  }
+}
+
+/// The origin has everything from the beginning: after the bitmap it only says that it is alive.
+final class HaveStream: BodySource {
+  private static let interval = Duration.seconds(10)
+
+  private unowned let owner: OriginLoop
+  private let connection: ServerConnection
+  private var timer: Timer?
+
+  init(_ owner: OriginLoop, _ connection: ServerConnection) {
+    self.owner = owner
+    self.connection = connection
+    timer = Timer(owner.loop) { [unowned self] in self.keepAlive() }
+    timer?.schedule(after: Self.interval)
+  }
+
+  func end() { connection.endStreaming() }
+
+  private func keepAlive() {
+    timer?.schedule(after: Self.interval)
+    // One that does not read what it has gets no more of it.
+    if connection.queuedByteCount == 0 { connection.append(HaveFrame.keepAlive.encode()) }
+  }
+
+  func bodyDrained(on connection: ServerConnection) {}
+
+  func bodyClosed(on connection: ServerConnection) {
+    timer?.cancel()
+    owner.haveStreams[ObjectIdentifier(self)] = nil
+    owner.loop.bury(self)
+  }
+}
