@@ -81,7 +81,7 @@ struct FileCache {
   }
 
   mutating func insert(_ file: CachedFile) {
-    let hash = hash(file.key.span)
+    let hash = self.hash(file.key)
     if let index = indices[hash] {
       slots[index] = file
     } else if slots.count < capacity {
@@ -92,7 +92,7 @@ struct FileCache {
         slots[hand].wasUsed = false
         hand = (hand + 1) % slots.count
       }
-      indices[self.hash(slots[hand].key.span)] = nil
+      indices[self.hash(slots[hand].key)] = nil
       indices[hash] = hand
       slots[hand] = file
       hand = (hand + 1) % slots.count
@@ -100,13 +100,13 @@ struct FileCache {
   }
 
   mutating func remove(_ file: CachedFile) {
-    let hash = hash(file.key.span)
+    let hash = self.hash(file.key)
     guard let index = indices[hash], slots[index] === file else { return }
     indices[hash] = nil
     let last = slots.removeLast()
     if index < slots.count {
       slots[index] = last
-      indices[self.hash(last.key.span)] = index
+      indices[self.hash(last.key)] = index
     }
     hand = slots.isEmpty ? 0 : hand % slots.count
   }
@@ -115,6 +115,11 @@ struct FileCache {
     slots = []
     indices = [:]
     hand = 0
+  }
+
+  private func hash(_ key: [UInt8]) -> UInt64 {
+    let span = key.span
+    return hash(span)
   }
 
   /// FNV-1a over words instead of bytes, with a last mixing so that all bits count.

@@ -1,6 +1,9 @@
 import Content
+import Logging
 import Posix
 import Reactor
+import Storage
+import Swarm
 import Synchronization
 
 /// The loops of an origin, one per thread: the first on the thread that started it, which also hears

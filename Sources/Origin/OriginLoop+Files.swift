@@ -2,6 +2,7 @@ import Content
 import HTTP
 import Logging
 import Posix
+import Reactor
 import Storage
 import Wire
 

@@ -3,6 +3,8 @@ import HTTP
 import Posix
 import Reactor
 import Storage
+import Swarm
+import Synchronization
 import Wire
 
 /// A client that asked for a manifest which is nearly ready: better a moment's wait than a second

@@ -1,7 +1,12 @@
 import Content
 import HTTP
+import Logging
+import Operations
 import Posix
+import Reactor
 import Storage
+import Swarm
+import Synchronization
 import Wire
 
 /// Packages by id: what peers fetch.

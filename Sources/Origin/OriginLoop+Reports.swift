@@ -1,7 +1,11 @@
 import Content
 import HTTP
+import Operations
 import Posix
+import Reactor
+import Storage
 import Swarm
+import Synchronization
 import Wire
 
 /// What operators and their tools look at.

@@ -1,5 +1,6 @@
 import Content
 import HTTP
+import Logging
 import Wire
 
 /// From a request to the one who answers it.

@@ -1,7 +1,10 @@
 import Content
 import HTTP
+import Operations
 import Reactor
+import Storage
 import Swarm
+import Synchronization
 import Wire
 
 /// Announces and referrals: the tracker's side of a request.

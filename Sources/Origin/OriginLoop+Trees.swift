@@ -1,7 +1,9 @@
 import Content
 import Digests
 import HTTP
+import Logging
 import Posix
+import Reactor
 import Storage
 import Wire
 

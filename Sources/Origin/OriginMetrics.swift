@@ -1,3 +1,4 @@
+import Content
 import HTTP
 import Operations
 import Posix

@@ -130,7 +130,7 @@ private final class CatalogueJournal: Sendable {
       }
       return isNews
     }
-    guard shouldTell else { return }
+    guard shouldTell, progress.scanCount > 0 else { return }
     log.info(
       progress.isHashing ? "hashing" : "catalogue is complete",
       metadata: [
