@@ -1,5 +1,5 @@
-// The three chains of a package, woven. MD5's is the longest: 64 steps of five dependent operations a
-// block. The two SHA-256 chains run on other units and fit beside it, four rounds to four steps.
+// The three chains of a package, woven. MD5's is the longest: 64 steps of five dependent operations
+// a block. The two SHA-256 chains run on other units and fit beside it, four rounds to four steps.
 #include "constants.h"
 #include "engine.h"
 #include "sha_instructions.h"
@@ -46,11 +46,12 @@ void dk_chains_end(dk_chains *chains, const uint8_t *rest, uint64_t count, uint8
 #define UNROLL _Pragma("clang loop unroll(full)")
 #define ROTATE(x, n) ((x) << (n) | (x) >> (32 - (n)))
 
-// Keeps the compiler from reordering the sums around `x`: the chain is as short as its order allows.
+// Keeps the compiler from reordering the sums around `x`: the chain is as short as its order
+// allows.
 #define SETTLE(x) __asm__("" : "+r"(x))
 
-// Adds RFC 1321's F, G, H and I, arranged so that little waits for `b`, the newest word. The halves of
-// G share no bit, so it is their sum.
+// Adds RFC 1321's F, G, H and I, arranged so that little waits for `b`, the newest word. The halves
+// of G share no bit, so it is their sum.
 #define ADD_F(a, b, c, d) a += (((c) ^ (d)) & (b)) ^ (d)
 #define ADD_G(a, b, c, d) \
   a += ~(d) & (c);        \

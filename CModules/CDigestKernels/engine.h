@@ -13,7 +13,8 @@ typedef void dk_compress(uint32_t *state, const uint8_t *const *lanes, size_t ac
 typedef struct dk_engine {
   dk_compress *compress;
   unsigned lanes;
-  // With this many chains or fewer left, the next engine of the list is faster. It has enough lanes.
+  // With this many chains or fewer left, the next engine of the list is faster. It has enough
+  // lanes.
   unsigned yields_at;
   // Word w of lane l is state[w * word_stride + l * lane_stride].
   unsigned word_stride, lane_stride;
@@ -31,8 +32,8 @@ typedef struct dk_function {
 
 extern const dk_function dk_functions[3];
 
-// Writes the end of a message to `tail`: its last `count % 64` bytes from `rest`, the mark, zeros and
-// the bit count. Returns how many blocks that is, 1 or 2.
+// Writes the end of a message to `tail`: its last `count % 64` bytes from `rest`, the mark, zeros
+// and the bit count. Returns how many blocks that is, 1 or 2.
 size_t dk_pad(const dk_function *function, const uint8_t *rest, uint64_t count, uint8_t *tail);
 
 // Writes a chain's words as bytes.
@@ -55,6 +56,6 @@ dk_compress dk_md5_portable, dk_sha1_portable, dk_sha256_portable;
 
 #if defined(__x86_64__)
 dk_compress dk_md5_avx2_8, dk_md5_avx2_16, dk_md5_avx512_16, dk_md5_avx512_32;
-dk_compress dk_sha1_avx2_8, dk_sha1_avx512_16, dk_sha1_avx512_32, dk_sha1_ni;
-dk_compress dk_sha256_avx2_8, dk_sha256_avx512_16, dk_sha256_avx512_32, dk_sha256_ni;
+dk_compress dk_sha1_avx2_8, dk_sha1_avx512_16, dk_sha1_ni;
+dk_compress dk_sha256_avx2_8, dk_sha256_avx512_16, dk_sha256_ni;
 #endif

@@ -14,3 +14,11 @@
   for (int set = 0; set < SETS; set++)                                                             \
     for (int i = 0; i < (words); i++)                                                              \
       memcpy(state + (i * SETS + set) * LANES, &chain[set][i], sizeof(VEC))
+
+// Keeps the compiler from reordering the sums around `x`: it would put more of them behind the
+// value that the chain waits for.
+#if LANES == 1
+#define SETTLE(x) __asm__("" : "+r"(x))
+#else
+#define SETTLE(x) __asm__("" : "+v"(x))
+#endif

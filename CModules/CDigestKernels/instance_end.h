@@ -2,6 +2,7 @@
 #undef JOIN_NAMES
 #undef JOIN
 #undef OPERATION
+#undef SETTLE
 #undef LOAD_STATE
 #undef STORE_STATE
 #undef NAME

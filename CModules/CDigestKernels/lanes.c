@@ -1,5 +1,5 @@
-// Keeps the lanes of an engine busy: a lane whose message ends takes the next one, and when there are
-// no more messages the chains that are left move to a narrower engine.
+// Keeps the lanes of an engine busy: a lane whose message ends takes the next one, and when there
+// are no more messages the chains that are left move to a narrower engine.
 #include "engine.h"
 
 #include <string.h>

@@ -20,6 +20,7 @@ TARGET void NAME(uint32_t *state, const uint8_t *const *lanes, size_t active, si
     UNROLL for (int set = 0; set < SETS; set++) {                                                  \
       VEC b = s[set][(17 - i) & 3], c = s[set][(18 - i) & 3], d = s[set][(19 - i) & 3];            \
       VEC a = s[set][(16 - i) & 3] + (words[set][(INDEX) & 15] + md5_sines[16 * ROUND + i]);       \
+      SETTLE(a);                                                                                   \
       a += FUNCTION;                                                                               \
       s[set][(16 - i) & 3] = b + OPERATION(ROTATE)(a, md5_rotations[ROUND][i & 3]);                \
     }                                                                                              \

@@ -13,12 +13,10 @@ static bool has_sha_instructions(void) {
   return __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1") &&
          __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
 }
-#endif
 
 static bool runs(feature feature) {
-#if defined(__x86_64__)
-  // `cpuid` leaves a virtual machine for its host, so it is asked once. Threads that race here write
-  // the same answer.
+  // `cpuid` leaves a virtual machine for its host, so it is asked once. Threads that race here
+  // write the same answer.
   static _Atomic int sha_instructions = -1;
   switch (feature) {
     case HAS_NOTHING: return true;
@@ -30,9 +28,9 @@ static bool runs(feature feature) {
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl");
   }
-#endif
-  return feature == HAS_NOTHING;
+  return false;
 }
+#endif
 
 #define PORTABLE(name) {dk_##name##_portable, 1, 0, DK_SCALAR_STATE}
 #define VECTOR(name, kind, lanes, yields) \
@@ -55,17 +53,14 @@ static const dk_engine md5_avx512_best[] = {VECTOR(md5, avx512, 32, 16),
 static const dk_engine sha1_ni[] = {NI(sha1, 4, 0)};
 static const dk_engine sha1_avx2[] = {VECTOR(sha1, avx2, 8, 0)};
 static const dk_engine sha1_avx2_best[] = {VECTOR(sha1, avx2, 8, 1), PORTABLE(sha1)};
-static const dk_engine sha1_avx512[] = {VECTOR(sha1, avx512, 32, 16), VECTOR(sha1, avx512, 16, 0)};
-static const dk_engine sha1_avx512_best[] = {VECTOR(sha1, avx512, 32, 16),
-                                             VECTOR(sha1, avx512, 16, 8), NI(sha1, 16, 0)};
+static const dk_engine sha1_avx512[] = {VECTOR(sha1, avx512, 16, 0)};
+static const dk_engine sha1_avx512_best[] = {VECTOR(sha1, avx512, 16, 7), NI(sha1, 16, 0)};
 
 static const dk_engine sha256_ni[] = {NI(sha256, 4, 0)};
 static const dk_engine sha256_avx2[] = {VECTOR(sha256, avx2, 8, 0)};
 static const dk_engine sha256_avx2_best[] = {VECTOR(sha256, avx2, 8, 1), PORTABLE(sha256)};
-static const dk_engine sha256_avx512[] = {VECTOR(sha256, avx512, 32, 16),
-                                          VECTOR(sha256, avx512, 16, 0)};
-static const dk_engine sha256_avx512_best[] = {VECTOR(sha256, avx512, 16, 8),
-                                               NI(sha256, 16, 0)};
+static const dk_engine sha256_avx512[] = {VECTOR(sha256, avx512, 16, 0)};
+static const dk_engine sha256_avx512_best[] = {VECTOR(sha256, avx512, 16, 9), NI(sha256, 16, 0)};
 #endif
 
 typedef struct kernel {
@@ -127,7 +122,8 @@ bool dk_has_lanes(dk_algorithm algorithm) {
 void dk_digest(dk_algorithm algorithm, dk_kernel kernel, const dk_message *messages, size_t count,
                uint8_t *digests) {
   const dk_source source = {.messages = messages, .count = count};
-  if (count > 0) dk_run_lanes(&dk_functions[algorithm], engines(algorithm, kernel), &source, digests);
+  if (count == 0) return;
+  dk_run_lanes(&dk_functions[algorithm], engines(algorithm, kernel), &source, digests);
 }
 
 void dk_digest_parts(dk_algorithm algorithm, dk_kernel kernel, const void *bytes, size_t count,
@@ -136,5 +132,6 @@ void dk_digest_parts(dk_algorithm algorithm, dk_kernel kernel, const void *bytes
                             .byte_count = count,
                             .part = part,
                             .count = count / part + (count % part > 0)};
-  if (count > 0) dk_run_lanes(&dk_functions[algorithm], engines(algorithm, kernel), &source, digests);
+  if (count == 0) return;
+  dk_run_lanes(&dk_functions[algorithm], engines(algorithm, kernel), &source, digests);
 }

@@ -30,13 +30,4 @@
 #define OP AVX512
 #define LOAD avx512_load
 #include "sha1_lanes.h"
-
-#define NAME dk_sha1_avx512_32
-#define TARGET TARGET_AVX512
-#define VEC vec16
-#define LANES 16
-#define SETS 2
-#define OP AVX512
-#define LOAD avx512_load
-#include "sha1_lanes.h"
 #endif

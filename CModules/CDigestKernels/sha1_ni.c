@@ -7,10 +7,10 @@
 
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-// The chain is {D C B A} with A in the high word; E travels in the high word of a vector of its own,
-// as the A of four rounds ago, which `sha1nexte` turns and adds to the next words. The first group
-// of a block adds the chain's E unturned. The immediate of `sha1rnds4` is the function of the round,
-// constant only after unrolling, hence the four spelled loops. FIPS 180-4, 6.1.2.
+// The chain is {D C B A} with A in the high word; E travels in the high word of a vector of its
+// own, as the A of four rounds ago, which `sha1nexte` turns and adds to the next words. The first
+// group of a block adds the chain's E unturned. The immediate of `sha1rnds4` is the function of the
+// round, constant only after unrolling, hence the four spelled loops. FIPS 180-4, 6.1.2.
 #define ROUNDS(WIDTH, FIRST, FUNCTION)                                                            \
   UNROLL for (int g = FIRST; g < FIRST + 5; g++) {                                                 \
     UNROLL for (int i = 0; i < WIDTH; i++) {                                                       \

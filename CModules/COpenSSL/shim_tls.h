@@ -12,12 +12,12 @@
 // What OpenSSL offers as macros, one function for each setting.
 
 // SSL_CTX_set_min_proto_version, SSL_CTX_set_options and SSL_CTX_set_mode: TLS 1.2 and 1.3, no
-// renegotiation, no compression, our order of ciphers, the kernel's records where it has them;
-// partial writes from buffers that may move, and no buffers while idle.
-static inline int spate_tls_configure(SSL_CTX *context) {
+// renegotiation, no compression, our order of ciphers, the kernel's records if asked for; partial
+// writes from buffers that may move, and no buffers while idle.
+static inline int spate_tls_configure(SSL_CTX *context, int wants_kernel) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-                                   SSL_OP_ENABLE_KTLS);
+                                   (wants_kernel ? SSL_OP_ENABLE_KTLS : 0));
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
   // One read of the socket takes what is there, not a record's header and then its body.
@@ -69,6 +69,10 @@ static inline const char *spate_tls_server_name(SSL *session) {
 static inline int spate_tls_kernel_sends(SSL *session) {
   return BIO_get_ktls_send(SSL_get_wbio(session)) != 0;
 }
+
+// BIO_CTRL_FLUSH, the only thing a sink must answer, and the kind of a sink of ours.
+static const int spate_bio_flush = BIO_CTRL_FLUSH;
+static const int spate_bio_sink = BIO_TYPE_SOURCE_SINK | 127;
 
 // ERR_GET_REASON of a connection that ended without saying so.
 static inline int spate_tls_is_unexpected_end(unsigned long code) {

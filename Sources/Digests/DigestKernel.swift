@@ -1,7 +1,7 @@
 internal import CDigestKernels
 
-/// A way to hash many messages at once. The default of every call, `best`, is right everywhere but in
-/// tests and measurements.
+/// A way to hash many messages at once. The default of every call, `best`, is right everywhere but
+/// in tests and measurements.
 package enum DigestKernel: CaseIterable, Sendable {
   /// One message at a time in plain C.
   case portable

@@ -27,7 +27,7 @@ package enum LaneDigester {
     _ kernel: DigestKernel, _ make: (Span<UInt8>, Int) -> Digest
   ) -> [Digest] {
     precondition(kernel.runs(function), "the kernel runs on this processor")
-    if kernel == .best, !function.hasLanes {
+    if kernel == .best, !function.hasLanes || messages.count == 1 {
       var context = DigestContext(function.openSSL)
       return messages.map { message in
         context.update(message)
@@ -95,7 +95,8 @@ package enum LaneDigester {
     }
   }
 
-  private static func openSSLDigests(
+  /// What `sha256(ofPartsOf:partByteCount:)` does where there are no lanes.
+  static func openSSLDigests(
     ofPartsOf bytes: UnsafeRawBufferPointer, partByteCount: Int, count: Int
   ) -> [SHA256Digest] {
     var context = DigestContext(.sha256)

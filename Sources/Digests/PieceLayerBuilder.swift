@@ -3,7 +3,8 @@ internal import Content
 /// The piece layer of a package whose size is not known yet, from leaves that come in order.
 ///
 /// It assumes the smallest pieces, and each time there are more than a package may have it joins
-/// them in pairs, so it never holds more than `Geometry.pieceCountMax` roots and one piece's leaves.
+/// them in pairs, so it never holds more than `Geometry.pieceCountMax` roots and one piece's
+/// leaves.
 struct PieceLayerBuilder: Sendable {
   private var roots: [SHA256Digest] = []
   /// Leaves of the piece that is not complete yet.

@@ -16,8 +16,6 @@ extension TreeHash {
     precondition(slice.shape == geometry.tree, "the slice is of this package")
     precondition(pieceLayer.count == geometry.pieceCount, "every piece has a root")
     guard slice.layer >= geometry.pieceLayer else { return nil }
-    // A request for the empty package's only node is for the root that stands for no blocks.
-    guard !pieceLayer.isEmpty else { return nil }
     var nodes = fold(pieceLayer, from: geometry.pieceLayer, to: slice.layer)
     let asked = Array(nodes[slice.first..<slice.first + slice.count])
     nodes = fold(nodes, from: slice.layer, to: slice.apexLayer)
@@ -30,7 +28,7 @@ extension TreeHash {
   /// The pieces whose leaves `branch(of:leaves:of:pieceLayer:geometry:)` needs for `slice`; nil
   /// when the piece layer is enough.
   package static func pieces(under slice: TreeSlice, geometry: Geometry) -> PieceRun? {
-    guard slice.layer < geometry.pieceLayer, slice.count > 0 else { return nil }
+    guard slice.layer < geometry.pieceLayer else { return nil }
     let shift = geometry.pieceLayer - slice.layer
     let first = slice.first >> shift
     let last = (slice.first + slice.count - 1) >> shift
@@ -75,12 +73,9 @@ extension TreeHash {
   package static func verify(
     slice: TreeSlice, nodes: [SHA256Digest], proof: [SHA256Digest], root: SHA256Digest
   ) -> Bool {
-    guard slice.count > 0, nodes.count == slice.count, proof.count == slice.proofCount else {
-      return false
-    }
-    let apex = fold(nodes, from: slice.layer, to: slice.apexLayer)
-    guard apex.count == 1 else { return false }
-    var node = apex[0]
+    guard nodes.count == slice.count, proof.count == slice.proofCount else { return false }
+    // A slice has a node at least, and one stands over all of them at its apex.
+    var node = fold(nodes, from: slice.layer, to: slice.apexLayer)[0]
     var position = slice.first >> (slice.apexLayer - slice.layer)
     for sibling in proof {
       node = position & 1 == 0 ? parent(node, sibling) : parent(sibling, node)

@@ -47,7 +47,7 @@ package enum OriginError: Error, Sendable, CustomStringConvertible {
     switch error {
     case .file(_, let error): self = .state(path: path, reason: Self.reason(error))
     case .diskFull, .inUse, .foreignDatabase, .damagedDatabase, .database, .mismatched,
-      .limitReached, .incomplete, .contradicted, .discarded, .unfinished:
+      .limitReached, .incomplete, .contradicted, .discarded, .closed, .unfinished:
       self = .state(path: path, reason: error.description)
     }
   }

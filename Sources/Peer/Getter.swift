@@ -59,7 +59,13 @@ package final class Getter {
       loop.run()
       bar.clear()
       let result = outcome ?? .failed("the download ended without a result")
-      try close(node, keepsPieces: configuration.cache != nil || !isPublished)
+      do throws(PeerError) {
+        try close(node)
+      } catch  where result == .done {
+        throw error
+      } catch {
+        log.error("\(error)")
+      }
       return result
     } catch {
       bar.clear()
@@ -67,10 +73,12 @@ package final class Getter {
     }
   }
 
-  private func close(_ node: Node, keepsPieces: Bool) throws(PeerError) {
-    let isEmpty = node.store.packages().isEmpty && plain?.hasPart != true
+  /// The work directory goes when there is nothing in it to go on with.
+  private func close(_ node: Node) throws(PeerError) {
+    let isOfUse = !isPublished && (!node.store.packages().isEmpty || plain?.hasPart == true)
+    if !isOfUse { try plain?.discardPart() }
     do throws(StorageError) {
-      try node.close(removingStore: configuration.cache == nil && (!keepsPieces || isEmpty))
+      try node.close(removingStore: configuration.cache == nil && !isOfUse)
     } catch {
       throw error.asPeerError
     }

@@ -42,6 +42,8 @@ final class PlainDownload: ResponseReceiver {
   /// Something worth resuming is on disk.
   var hasPart: Bool { (part?.byteCount ?? 0) > 0 }
 
+  func discardPart() throws(PeerError) { try part?.discard() }
+
   func start(_ completion: @escaping (Result<PlainPart, PeerError>) -> Void) {
     self.completion = completion
     do throws(PeerError) {
@@ -234,11 +236,23 @@ final class PlainPart {
     receivedByteCount += bytes.count
   }
 
+  /// Removes what is on disk.
+  func discard() throws(PeerError) {
+    for path in [path, validatorPath] {
+      do throws(SystemError) {
+        try FileSystem.remove(path)
+      } catch  where error.isNotFound {
+        continue
+      } catch {
+        throw PeerError("\(path): \(error)")
+      }
+    }
+  }
+
   func publish(as target: String) throws(PeerError) {
     do throws(SystemError) {
       try file.synchronize()
       try FileSystem.rename(path, to: target)
-      try FileSystem.remove(validatorPath)
     } catch {
       throw PeerError("\(target): \(error)")
     }

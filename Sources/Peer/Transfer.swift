@@ -187,7 +187,7 @@ final class Transfer {
       // Two requests brought the same piece; it is simply asked for again.
       feed(.rejected(result.piece, result.request, culprit: nil))
     case .diskFull, .limitReached, .inUse, .foreignDatabase, .damagedDatabase, .database, .file,
-      .mismatched, .discarded, .unfinished:
+      .mismatched, .discarded, .closed, .unfinished:
       fail("\(error)")
     }
   }

@@ -14,6 +14,17 @@ package enum Machine {
     return try firstLine(of: file)
   }
 
+  /// Whether the kernel can make the records of TLS: its module must have been loaded.
+  package static var hasKernelTLS: Bool {
+    do {
+      let file = try OpenFile(path: "/proc/sys/net/ipv4/tcp_available_ulp")
+      return try firstLine(of: file).split(separator: " ").contains("tls")
+    } catch {
+      // Kernels without the list have no such modules.
+      return false
+    }
+  }
+
   /// What the machine calls itself; "localhost" when the kernel will not say.
   package static var hostName: String {
     var bytes = [CChar](repeating: 0, count: 256)

@@ -12,6 +12,7 @@ package protocol EndOfTurnHandler: AnyObject {
 package final class EventLoop {
   /// Bytes of the buffer that all reads of a loop share.
   package static let readBufferByteCount = 256 * 1024
+  package static let writeBufferByteCount = 128 * 1024
 
   private let base: EventBase
   private let wake: UnsafeMutablePointer<event>
@@ -31,11 +32,14 @@ package final class EventLoop {
 
   /// Where to read into; what it holds is overwritten by whoever reads next.
   package let readBuffer: UnsafeMutableRawBufferPointer
+  /// Where to put output together; empty again when the call that filled it returns.
+  package let writeBuffer: UnsafeMutableRawBufferPointer
   package let bufferPool = BufferPool()
 
   package init() throws(SystemError) {
     base = try EventBase()
     readBuffer = .allocate(byteCount: Self.readBufferByteCount, alignment: 4096)
+    writeBuffer = .allocate(byteCount: Self.writeBufferByteCount, alignment: 4096)
     wake = .allocate(capacity: 1)
     wake.initialize(to: event())
     // The callback has nothing to do: a turn ends by looking at the timers anyway.
@@ -46,6 +50,7 @@ package final class EventLoop {
     event_del(wake)
     wake.deallocate()
     readBuffer.deallocate()
+    writeBuffer.deallocate()
   }
 
   /// Runs until `stop()`. Not from inside itself.

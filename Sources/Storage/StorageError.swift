@@ -25,6 +25,8 @@ package enum StorageError: Error, Sendable, Hashable {
   case contradicted(PieceRun)
   /// The package was evicted or discarded: open it anew.
   case discarded(PackageID)
+  /// The store was closed.
+  case closed(path: String)
   /// Only a whole package can be published or exported.
   case unfinished(PackageID)
 }
@@ -47,6 +49,7 @@ extension StorageError: CustomStringConvertible {
     case .incomplete(let run): "pieces \(run.indices): some of their bytes are missing"
     case .contradicted(let run): "pieces \(run.indices): their bytes do not match the tree"
     case .discarded(let id): "package \(id) was discarded"
+    case .closed(let path): "\(path): the cache is closed"
     case .unfinished(let id): "package \(id) is not whole yet"
     }
   }

@@ -16,6 +16,7 @@ struct TrackerTalk: Sendable {
   var leasesNotBefore: Instant = .zero
   var starvingAt: Instant = .zero
   var failureCount = 0
+  var answerCount = 0
   var emptyCount = 0
   /// Pieces of the last grant: the next is asked for when half of it has come.
   var grantCount = 0
@@ -44,7 +45,12 @@ extension Download {
     talk.telling = nil
     talk.failureCount = 0
     talk.notBefore = now
-    let interval = min(max(interval, .milliseconds(100)), .seconds(3_600))
+    var interval = min(max(interval, .milliseconds(100)), .seconds(3_600))
+    if !isComplete {
+      // A swarm that starts grows fast: the first reports follow each other closely.
+      interval = min(interval, limits.warmUpDelay * (1 << min(talk.answerCount, 10)))
+    }
+    talk.answerCount += 1
     talk.due = now + chance.duration(in: (interval * 3 / 4)...interval)
     if referral.wantsWhole { talk.isUrgent = true }
     learn(referral.sources)
@@ -57,7 +63,7 @@ extension Download {
     take(referral.leases, now: now, effects: &effects)
     if talk.askedForLeases, referral.leases.isEmpty, !referral.wantsWhole {
       talk.emptyCount += 1
-      let base = limits.emptyLeaseDelay * (1 << min(talk.emptyCount - 1, 5))
+      let base = limits.emptyLeaseDelay * (1 << min(talk.emptyCount - 1, 7))
       let delay = min(base, interval)
       talk.leasesNotBefore = now + chance.duration(in: (delay / 2)...delay)
     } else {

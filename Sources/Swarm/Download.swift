@@ -67,7 +67,7 @@ package struct Download: Sendable {
     // One draw for a step: everything below uses a generator the compiler can see through.
     var chance = SeededGenerator(seed: rng.next())
     take(event, now: now, chance: &chance, effects: &effects)
-    guard isStarted else { return }
+    guard isStarted, matters(event) else { return }
     watch(now: now, chance: &chance, effects: &effects)
     if isComplete {
       finish(effects: &effects)
@@ -80,6 +80,14 @@ package struct Download: Sendable {
     }
     announceIfDue(now: now, effects: &effects)
     scheduleTick(now: now, effects: &effects)
+  }
+
+  /// News of pieces that are not needed changes no decision; it is most of the news in a swarm.
+  private func matters(_ event: Event) -> Bool {
+    guard case .gained(_, let runs) = event else { return true }
+    return runs.contains { run in
+      geometry.contains(run) && run.pieces.contains { needed.contains($0) }
+    }
   }
 
   private mutating func take(

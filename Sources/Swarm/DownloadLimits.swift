@@ -16,8 +16,10 @@ package struct DownloadLimits: Hashable, Sendable {
   /// How often a starving download asks the tracker.
   package var starvingAnnounceDelay: ClosedRange<Duration> =
     .milliseconds(50)...(.milliseconds(250))
+  /// The second report follows the first after this, the third after twice that, up to the interval.
+  package var warmUpDelay: Duration = .milliseconds(50)
   /// After an answer without leases, doubled each time up to the interval.
-  package var emptyLeaseDelay: Duration = .milliseconds(100)
+  package var emptyLeaseDelay: Duration = .milliseconds(20)
   /// How long a neighbour's promise is waited for.
   package var promiseTime: Duration = .seconds(3)
   /// Bounds to what a busy source says of when to come back.

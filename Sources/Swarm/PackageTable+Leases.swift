@@ -31,7 +31,8 @@ extension PackageTable {
       askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
       freshPieceCount: unheld.count)
     let leased = member.leases.reduce(0) { sum, lease in
-      sum + lease.run.pieces.reduce(0) { $0 + (member.held.contains($1) ? 0 : 1) }
+      lease.isSent
+        ? sum : sum + lease.run.pieces.reduce(0) { $0 + (member.held.contains($1) ? 0 : 1) }
     }
     var room = min(request.wantedPieceCount, quota - leased, max(1, request.roomPieceCount))
     var fresh = unheld.subtracting(member.held)

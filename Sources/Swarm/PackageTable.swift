@@ -5,6 +5,8 @@ import DequeModule
 struct LeaseRecord: Sendable {
   var run: PieceRun
   var deadline: Instant
+  /// All of it has left the origin.
+  var isSent = false
 }
 
 /// One peer's place in the table of one package.
@@ -171,6 +173,15 @@ struct PackageTable: Sendable {
       }
     }
     return members[index].leases.map(\.deadline).min()
+  }
+
+  mutating func noteSent(_ run: PieceRun, at index: Int) {
+    for leaseIndex in members[index].leases.indices
+    where run.contains(members[index].leases[leaseIndex].run.first)
+      && run.contains(members[index].leases[leaseIndex].run.last)
+    {
+      members[index].leases[leaseIndex].isSent = true
+    }
   }
 
   mutating func limitLeases(at index: Int, to deadline: Instant) {

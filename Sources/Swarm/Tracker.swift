@@ -234,7 +234,10 @@ package struct Tracker: Sendable {
     if isComplete, let rate = byteRate(byteCount: byteCount, duration: duration) {
       peers[Int(slot)]!.originRate = smoothed(peers[Int(slot)]!.originRate, rate)
     }
-    if !isComplete, let index = tables[tableIndex]!.index(of: slot) {
+    guard let index = tables[tableIndex]!.index(of: slot) else { return }
+    if isComplete {
+      tables[tableIndex]!.noteSent(run, at: index)
+    } else {
       // It may come back for the rest: its lease ends soon, not now.
       let deadline = now + .seconds(1)
       tables[tableIndex]!.limitLeases(at: index, to: deadline)

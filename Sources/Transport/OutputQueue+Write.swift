@@ -22,35 +22,58 @@ extension OutputQueue {
     to socket: borrowing Socket, tls: TLSSession?, pool: BufferPool, byteCountMax: Int
   ) -> WriteProgress {
     var progress = WriteProgress()
+    // Records that the kernel refused the last time come first.
+    if let tls, stops(tls.flush(to: socket), &progress) { return progress }
     while let segment = first {
       let room = byteCountMax - progress.byteCount
       guard room > 0 else {
         progress.end = .reachedLimit
-        return progress
+        break
       }
-      let outcome: SegmentOutcome
-      if let tls {
-        outcome = tls.write(segment, pool: pool, byteCountMax: room)
-      } else {
-        outcome = send(segment, to: socket, byteCountMax: room)
-      }
-      switch outcome {
-      case .wrote(let count, let asked):
-        removeFirst(count, to: pool)
-        progress.byteCount += count
-        if count < asked {
-          progress.end = .blocked
-          return progress
+      let outcome =
+        if let tls {
+          tls.write(segment, pool: pool, byteCountMax: room)
+        } else {
+          send(segment, to: socket, byteCountMax: room)
         }
-      case .blocked:
-        progress.end = .blocked
-        return progress
-      case .failed(let reason):
-        progress.end = .failed(reason)
-        return progress
-      }
+      if stops(outcome, &progress, pool) { break }
+      if let tls, tls.wantsFlush, stops(tls.flush(to: socket), &progress) { return progress }
+    }
+    if let tls, tls.holdsOutput {
+      let flushed = tls.flush(to: socket)
+      // A failure stays one, however its last records fared.
+      if case .failed = progress.end { return progress }
+      _ = stops(flushed, &progress)
     }
     return progress
+  }
+
+  private mutating func stops(
+    _ outcome: SegmentOutcome, _ progress: inout WriteProgress, _ pool: BufferPool
+  ) -> Bool {
+    switch outcome {
+    case .wrote(let count, let asked):
+      removeFirst(count, to: pool)
+      progress.byteCount += count
+      if count == asked { return false }
+      progress.end = .blocked
+    case .blocked: progress.end = .blocked
+    case .failed(let reason): progress.end = .failed(reason)
+    }
+    return true
+  }
+
+  private func stops(_ outcome: WriteOutcome, _ progress: inout WriteProgress) -> Bool {
+    switch outcome {
+    case .bytes: return false
+    case .wouldBlock: progress.end = .blocked
+    case .failed(let error): progress.end = .failed(Self.reason(error))
+    }
+    return true
+  }
+
+  private static func reason(_ error: SystemError) -> CloseReason {
+    error.isConnectionReset ? .remoteClosed : .failed(error)
   }
 
   private func send(
@@ -82,7 +105,7 @@ extension OutputQueue {
     switch outcome {
     case .bytes(let count): .wrote(count, asked: asked)
     case .wouldBlock: .blocked
-    case .failed(let error): .failed(error.isConnectionReset ? .remoteClosed : .failed(error))
+    case .failed(let error): .failed(Self.reason(error))
     }
   }
 }

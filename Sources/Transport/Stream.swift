@@ -80,7 +80,7 @@ package final class Stream {
     accepted socket: consuming Socket, _ loop: EventLoop, remote: Endpoint, tls: TLSSession?
   ) {
     socket.tune(unsentByteCountMax: Self.kernelUnsentByteCountMax)
-    tls?.attach(to: socket.rawDescriptor)
+    tls?.attach(to: socket.rawDescriptor, loop)
     self.init(loop, socket, remote: remote, state: tls == nil ? .open : .handshaking, tls: tls)
     readWatch?.turnOn()
   }
@@ -94,7 +94,7 @@ package final class Stream {
       let socket = try Socket.connecting(to: endpoint)
       socket.tune(unsentByteCountMax: kernelUnsentByteCountMax)
       let session = tls?.makeSession(serverName: serverName ?? endpoint.address.description)
-      session?.attach(to: socket.rawDescriptor)
+      session?.attach(to: socket.rawDescriptor, loop)
       let stream = Stream(loop, socket, remote: endpoint, state: .connecting, tls: session)
       stream.awaitWritable()
       return stream
@@ -160,7 +160,7 @@ extension Stream {
 
   private func receive(into buffer: UnsafeMutableRawBufferPointer) -> ReadOutcome {
     guard let tls else { return socket.receive(into: buffer) }
-    switch tls.read(into: buffer) {
+    switch tls.read(into: buffer, socket) {
     case .done(let count): return .bytes(count)
     case .wantsRead: return .wouldBlock
     case .wantsWrite:
@@ -233,7 +233,7 @@ extension Stream {
 
   /// Sends now what can be sent now, instead of at the end of the turn.
   package func flush() {
-    guard canFlush, !isBlocked, !output.isEmpty else { return }
+    guard canFlush, !isBlocked, hasUnsentOutput else { return }
     flushOutput()
   }
 
@@ -265,6 +265,9 @@ extension Stream {
     case .connecting, .handshaking, .lingering, .closed: false
     }
   }
+
+  /// In the queue, or as records that the kernel did not take yet.
+  private var hasUnsentOutput: Bool { !output.isEmpty || tls?.holdsOutput == true }
 
   private func flushOutput() {
     let outcome = output.write(
@@ -314,7 +317,7 @@ extension Stream: WatchHandler, EndOfTurnHandler {
         tellReadable()
       } else {
         isBlocked = false
-        if output.isEmpty { watch.turnOff() } else { flushOutput() }
+        if hasUnsentOutput { flushOutput() } else { watch.turnOff() }
         // A TLS read may have been what waited for room.
         noteBufferedInput()
       }
@@ -325,13 +328,13 @@ extension Stream: WatchHandler, EndOfTurnHandler {
 
   package func turnDidEnd() {
     isScheduled = false
-    if canFlush, !isBlocked, !output.isEmpty { flushOutput() }
+    if canFlush, !isBlocked, hasUnsentOutput { flushOutput() }
     if owesReadable, !isReadingPaused, canFlush {
       owesReadable = false
       tellReadable()
     }
-    if owesDrained, canFlush, output.isEmpty { didDrain() }
-    if case .draining = state, output.isEmpty { beginLingering() }
+    if owesDrained, canFlush, !hasUnsentOutput { didDrain() }
+    if case .draining = state, !hasUnsentOutput { beginLingering() }
     announceClose()
   }
 
@@ -358,7 +361,7 @@ extension Stream: WatchHandler, EndOfTurnHandler {
   private func continueHandshake() {
     guard let tls else { return }
     isBlocked = false
-    switch tls.handshake() {
+    switch tls.handshake(socket) {
     case .done:
       writeWatch?.turnOff()
       didOpen(tellsHandler: tls.isClient)
@@ -374,7 +377,7 @@ extension Stream: WatchHandler, EndOfTurnHandler {
   private func didOpen(tellsHandler: Bool) {
     state = .open
     if isReadingPaused { readWatch?.turnOff() } else { readWatch?.turnOn() }
-    if !output.isEmpty { schedule() }
+    if hasUnsentOutput { schedule() }
     guard tellsHandler else { return }
     guard let handler else { return end(.local) }
     handler.streamDidConnect(self)
@@ -385,7 +388,7 @@ extension Stream: WatchHandler, EndOfTurnHandler {
 
 extension Stream {
   private func beginLingering() {
-    tls?.notifyClose()
+    tls?.notifyClose(socket)
     if socket.shutdownSending() != nil || hasSeenEnd { return end(.local) }
     state = .lingering
     writeWatch?.turnOff()

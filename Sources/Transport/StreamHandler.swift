@@ -31,3 +31,15 @@ package enum CloseReason: Equatable, Sendable {
   /// The handshake or a record was refused; the text is OpenSSL's or ours, for a log.
   case tls(String)
 }
+
+extension CloseReason: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .local: "the connection was closed here"
+    case .remoteClosed: "the other side closed the connection"
+    case .failed(let error): error.description
+    case .fileTooShort: "the file became shorter while it was sent"
+    case .tls(let reason): "TLS: \(reason)"
+    }
+  }
+}

@@ -1,9 +1,12 @@
 import COpenSSL
+import Posix
 
 /// Owns an `SSL_CTX`. It is set up before it is shared and only counted references change after.
 final class TLSContext: @unchecked Sendable {
   // Unchecked: OpenSSL locks what changes in a context that is in use.
   let pointer: OpaquePointer
+  /// Sessions write to their sockets themselves, so that the kernel can make the records.
+  let wantsKernelTLS: Bool
 
   /// TLS 1.2 suites with forward secrecy and authenticated encryption only (RFC 7540 appendix A
   /// lists the rest); AES-128 first, because it costs least.
@@ -17,16 +20,20 @@ final class TLSContext: @unchecked Sendable {
       throw TLSError(latching: "TLS context")
     }
     self.pointer = pointer
-    guard spate_tls_configure(pointer) == 1, SSL_CTX_set_cipher_list(pointer, Self.suites12) == 1,
+    wantsKernelTLS = Machine.hasKernelTLS
+    guard spate_tls_configure(pointer, wantsKernelTLS ? 1 : 0) == 1,
+      SSL_CTX_set_cipher_list(pointer, Self.suites12) == 1,
       SSL_CTX_set_ciphersuites(pointer, Self.suites13) == 1
     else { throw TLSError(latching: "TLS context") }
   }
 
   deinit { SSL_CTX_free(pointer) }
 
-  func makeSession() -> OpaquePointer {
+  func makeSession(isClient: Bool, keeping kept: AnyObject) -> TLSSession {
     guard let session = SSL_new(pointer) else { preconditionFailure("out of memory") }
-    return session
+    if isClient { SSL_set_connect_state(session) } else { SSL_set_accept_state(session) }
+    return TLSSession(
+      session, isClient: isClient, usesSocketDirectly: wantsKernelTLS, keeping: kept)
   }
 }
 

@@ -35,9 +35,7 @@ package final class TLSServer: Sendable {
 
   func makeSession() -> TLSSession {
     let choices = choices.withLock { $0 }
-    let session = choices.contexts[0].makeSession()
-    SSL_set_accept_state(session)
-    return TLSSession(session, isClient: false, keeping: choices)
+    return choices.contexts[0].makeSession(isClient: false, keeping: choices)
   }
 }
 
@@ -64,16 +62,8 @@ package final class TLSClient: Sendable {
 
   /// - Parameter serverName: the name, or the literal address, that the certificate must be for.
   func makeSession(serverName: String) -> TLSSession {
-    let session = context.makeSession()
-    SSL_set_connect_state(session)
-    // A literal address goes into the check but not into the greeting (RFC 6066 section 3).
-    let parameters = SSL_get0_param(session)
-    if X509_VERIFY_PARAM_set1_ip_asc(parameters, serverName) != 1 {
-      // A name that cannot be set fails the check of whatever certificate comes.
-      ERR_clear_error()
-      _ = spate_tls_set_server_name(session, serverName)
-      if SSL_set1_host(session, serverName) != 1 { _ = SSL_set1_host(session, "invalid.") }
-    }
-    return TLSSession(session, isClient: true, keeping: context)
+    let session = context.makeSession(isClient: true, keeping: context)
+    session.expect(serverName: serverName)
+    return session
   }
 }

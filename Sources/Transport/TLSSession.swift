@@ -2,8 +2,9 @@ import COpenSSL
 import Posix
 import Reactor
 
-/// Owns an `SSL`: one connection's TLS, on the connection's own socket. Every call begins with an
-/// empty queue of errors, so that what fails is blamed for its own.
+/// Owns an `SSL`: one connection's TLS. It reads from the connection's socket; it writes to it too
+/// where the kernel may make the records, and else into a sink that sends several at once. Every call
+/// begins with an empty queue of errors, so that what fails is blamed for its own.
 final class TLSSession {
   /// RFC 8446 section 5.1: the most a record holds.
   static let recordByteCountMax = 16 * 1024
@@ -20,40 +21,78 @@ final class TLSSession {
   private var session: OpaquePointer?
   /// The contexts' callbacks reach it without owning it.
   private let kept: AnyObject
+  private let usesSocketDirectly: Bool
+  private var sink: RecordSink?
   private var kernelSends = false
   /// The last read ended for want of room or for want of output: another one may bring something.
   private var mayReadMore = false
   /// A read brought bytes and met the end, or a failure, behind them.
   private var owesOutcome = false
 
-  init(_ session: OpaquePointer, isClient: Bool, keeping kept: AnyObject) {
+  init(
+    _ session: OpaquePointer, isClient: Bool, usesSocketDirectly: Bool, keeping kept: AnyObject
+  ) {
     self.session = session
     self.isClient = isClient
+    self.usesSocketDirectly = usesSocketDirectly
     self.kept = kept
   }
 
   deinit { SSL_free(session) }
 
-  func attach(to descriptor: Int32) {
+  /// A client's: the name, or the literal address, that the certificate must be for.
+  func expect(serverName: String) {
     ERR_clear_error()
-    let result = SSL_set_fd(session, descriptor)
-    precondition(result == 1, "out of memory")
+    // A literal address goes into the check but not into the greeting (RFC 6066 section 3).
+    if X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), serverName) == 1 { return }
+    _ = spate_tls_set_server_name(session, serverName)
+    // A name that cannot be set fails the check of whatever certificate comes.
+    if SSL_set1_host(session, serverName) != 1 { _ = SSL_set1_host(session, "invalid.") }
+  }
+
+  func attach(to descriptor: Int32, _ loop: EventLoop) {
+    ERR_clear_error()
+    if usesSocketDirectly {
+      let result = SSL_set_fd(session, descriptor)
+      precondition(result == 1, "out of memory")
+    } else {
+      let sink = RecordSink(loop.writeBuffer)
+      self.sink = sink
+      let result = SSL_set_rfd(session, descriptor)
+      precondition(result == 1, "out of memory")
+      SSL_set0_wbio(session, sink.makeBIO())
+    }
   }
 
   /// Before the descriptor closes.
   func detach() {
     SSL_free(session)
     session = nil
+    sink = nil
   }
 
-  func handshake() -> Outcome {
+  func handshake(_ socket: borrowing Socket) -> Outcome {
     ERR_clear_error()
     let result = SSL_do_handshake(session)
-    guard result == 1, let session else { return outcome(of: result) }
-    kernelSends = spate_tls_kernel_sends(session) == 1
+    let outcome = result == 1 ? Outcome.done(0) : outcome(of: result)
+    // Also after a failure: the other side is told why.
+    let flushed = flush(to: socket)
+    guard case .done = outcome, let session else {
+      if case .wantsRead = outcome, flushed == .wouldBlock { return .wantsWrite }
+      return outcome
+    }
+    kernelSends = usesSocketDirectly && spate_tls_kernel_sends(session) == 1
     mayReadMore = true
-    return .done(0)
+    return outcome
   }
+
+  /// Records that the kernel did not take yet.
+  var holdsOutput: Bool { sink.map { !$0.isEmpty } ?? false }
+  /// So many records have gathered that they should be sent before there are more.
+  var wantsFlush: Bool { sink.map(\.isFull) ?? false }
+
+  /// Sends the records that have gathered; `.bytes` when none are left.
+  func flush(to socket: borrowing Socket) -> WriteOutcome { sink?.flush(to: socket) ?? .bytes(0) }
 
   /// The next read brings something even if the socket has nothing more.
   var hasBufferedInput: Bool {
@@ -61,7 +100,18 @@ final class TLSSession {
     return owesOutcome || mayReadMore && SSL_has_pending(session) == 1
   }
 
-  func read(into buffer: UnsafeMutableRawBufferPointer) -> Outcome {
+  func read(
+    into buffer: UnsafeMutableRawBufferPointer, _ socket: borrowing Socket
+  ) -> Outcome {
+    let outcome = read(into: buffer)
+    // Reading may answer: an alert, a new key.
+    if let sink, !sink.isEmpty, flush(to: socket) == .wouldBlock, case .wantsRead = outcome {
+      return .wantsWrite
+    }
+    return outcome
+  }
+
+  private func read(into buffer: UnsafeMutableRawBufferPointer) -> Outcome {
     var total = 0
     owesOutcome = false
     repeat {
@@ -86,10 +136,11 @@ final class TLSSession {
   }
 
   /// Says that nothing more will be sent (close_notify), if there is room for it.
-  func notifyClose() {
+  func notifyClose(_ socket: borrowing Socket) {
     ERR_clear_error()
     _ = SSL_shutdown(session)
     ERR_clear_error()
+    _ = flush(to: socket)
   }
 
   private func outcome(of result: Int32) -> Outcome {

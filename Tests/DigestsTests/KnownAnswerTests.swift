@@ -2,9 +2,9 @@ import Content
 import Digests
 import Testing
 
-/// The messages of the standards' examples: those of FIPS 180-4 with NIST's empty one and its million
-/// letters, and the longest of RFC 1321, A.5. The standards print the answers of their own functions;
-/// those of the others are GNU coreutils'.
+/// The messages of the standards' examples: those of FIPS 180-4 with NIST's empty one and its
+/// million letters, and the longest of RFC 1321, A.5. The standards print the answers of their own
+/// functions; those of the others are GNU coreutils'.
 @Suite struct KnownAnswerTests {
   struct Answer: Sendable {
     let message: String

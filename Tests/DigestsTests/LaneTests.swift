@@ -2,8 +2,8 @@ import Content
 import Digests
 import Testing
 
-/// Every kernel the machine runs, bit for bit against OpenSSL: random lengths, addresses and numbers
-/// of messages, so that lanes fill, empty and hand over in every way.
+/// Every kernel the machine runs, bit for bit against OpenSSL: random lengths, addresses and
+/// numbers of messages, so that lanes fill, empty and hand over in every way.
 @Suite struct LaneTests {
   static let caseCount = 10_000
   private static let messageCountMax = 70

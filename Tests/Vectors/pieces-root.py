@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Writes the vectors of PiecesRootTests: what libtorrent gives for files of chosen sizes.
 
-Needs Debian's python3-libtorrent. Byte i of every file is (7 i + 13 (i >> 8) + 29 (i >> 16)) mod 256.
-Prints, for each size, BEP 52's pieces root, the SHA-256 of the piece layer at 64 KiB (`-` where the
-file has one piece and so no layer), and the SHA-256 and MD5 of the whole file.
+Needs Debian's python3-libtorrent. Byte i of every file is
+(7 i + 13 (i >> 8) + 29 (i >> 16)) mod 256. Prints, for each size, BEP 52's pieces root, the SHA-256
+of the piece layer at 64 KiB (`-` where the file has one piece and so no layer), and the SHA-256 and
+MD5 of the whole file.
 """
 
 import hashlib

@@ -21,7 +21,7 @@ typedef enum dk_kernel {
   DK_PORTABLE,  // one message at a time, plain C
   DK_SHA,       // the SHA instructions, several messages woven
   DK_AVX2,      // 8 messages in a vector; 16 in two woven vectors where that gains
-  DK_AVX512,    // 16 messages in a vector, or 32 in two
+  DK_AVX512,    // 16 messages in a vector; 32 in two woven vectors where that gains
   DK_BEST,      // the fastest of the above for each number of messages in flight
 } dk_kernel;
 
@@ -47,8 +47,8 @@ void dk_digest(dk_algorithm algorithm, dk_kernel kernel, const dk_message *messa
 void dk_digest_parts(dk_algorithm algorithm, dk_kernel kernel, const void *bytes, size_t count,
                      size_t part, uint8_t *digests);
 
-// The three chains that run along a package: MD5 and SHA-256 of the file, and SHA-256 of the current
-// 16 KiB leaf. Words are as the standards name them: A first.
+// The three chains that run along a package: MD5 and SHA-256 of the file, and SHA-256 of the
+// current 16 KiB leaf. Words are as the standards name them: A first.
 typedef struct dk_chains {
   uint32_t md5[4];
   uint32_t sha256[8];
@@ -68,8 +68,8 @@ void dk_chains_begin_leaf(dk_chains *chains);
 // the other two fit in its idle slots.
 void dk_chains_advance(dk_chains *chains, const uint8_t *bytes, size_t blocks);
 
-// Ends the leaf's chain, which has taken `count` bytes in all, the last `count % 64` of which are at
-// `rest`, and writes its 32 bytes to `digest`.
+// Ends the leaf's chain, which has taken `count` bytes in all, the last `count % 64` of which are
+// at `rest`, and writes its 32 bytes to `digest`.
 void dk_chains_end_leaf(dk_chains *chains, const uint8_t *rest, uint64_t count, uint8_t *digest);
 
 // Ends the file's chains in the same way: 32 bytes to `sha256`, 16 to `md5`.

@@ -50,6 +50,10 @@ extension Catalogue {
 
   private func hash(_ job: HashQueue.Job, depth: Int, asked attendant: Attendant) {
     defer { queue.withLock { $0.finish(job.path) } }
+    guard DigestRecord.isPublishable(job.path, publisher: publisher) else {
+      return report(
+        CatalogueProblem(path: job.path, reason: "the name cannot stand in a manifest"))
+    }
     do {
       let file = try root.open(job.path)
       for _ in 0..<Self.attemptCountMax {
@@ -138,10 +142,7 @@ extension Catalogue {
       tally.progress.hashedCount += 1
       tally.progress.hashedByteCount += status.byteCount
     }
-    guard let entry = record.entry(status: status, publisher: publisher) else {
-      return report(
-        CatalogueProblem(path: path, reason: "the name cannot stand in a manifest"))
-    }
+    guard let entry = record.entry(status: status, publisher: publisher) else { return }
     clearProblem(path)
     cache.insert(entry, at: path)
     unrecorded.withLock { $0.append(record) }

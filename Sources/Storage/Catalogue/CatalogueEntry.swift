@@ -56,14 +56,29 @@ struct DigestRecord: Sendable {
 
   /// Nil when the name is one that no manifest can have: too long, or with control characters.
   func entry(status: FileStatus, publisher: String) -> CatalogueEntry? {
-    let name = path.split(separator: "/").last.map(String.init) ?? ""
     guard let geometry = Geometry(byteCount: key.byteCount),
       pieceLayer.count == geometry.pieceCount,
-      let manifest = Manifest(
-        name: name, id: id, geometry: geometry, sha256: sha256, md5: md5, publisher: publisher,
-        path: "/" + Self.percentEncoded(path), modified: Int(key.modified / 1_000_000_000))
+      let manifest = manifest(geometry: geometry, publisher: publisher)
     else { return nil }
     return CatalogueEntry(manifest: manifest, pieceLayer: pieceLayer, status: status)
+  }
+
+  /// Whether a manifest can have this name and publisher: not too long, no control characters.
+  static func isPublishable(_ path: String, publisher: String) -> Bool {
+    guard let empty = Geometry(byteCount: 0),
+      let md5 = MD5Digest(bytes: Array(repeating: 0, count: MD5Digest.byteCount))
+    else { return false }
+    let record = DigestRecord(
+      path: path, key: FileKey(byteCount: 0, inode: 0, modified: 0, changed: 0),
+      id: PackageID(root: .zero), sha256: .zero, md5: md5, pieceLayer: [])
+    return record.manifest(geometry: empty, publisher: publisher) != nil
+  }
+
+  private func manifest(geometry: Geometry, publisher: String) -> Manifest? {
+    Manifest(
+      name: path.split(separator: "/").last.map(String.init) ?? "", id: id, geometry: geometry,
+      sha256: sha256, md5: md5, publisher: publisher, path: "/" + Self.percentEncoded(path),
+      modified: Int(key.modified / 1_000_000_000))
   }
 
   /// RFC 3986: everything but unreserved characters and the slashes between components.

@@ -7,19 +7,25 @@ extension PieceStore {
   /// Records what was submitted, brings all to the disk, notes how the files are left, so that the
   /// next start trusts them as they are, and lets the directory go. Idempotent; not from a callback.
   package func close() throws(StorageError) {
+    guard index.withLock({ $0 != nil }) else { return }
     indexThread.stop()
     flushThread.stop()
+    pending.withLock { $0.isClosed = true }
     recordSubmissions()
     flush()
-    defer { releaseLock() }
+    defer {
+      closeIndex()
+      releaseLock()
+    }
     for package in openPackages {
       let (isCached, lastUse) = package.state.withLock { state in
         if case .cache = state.place { return (true, state.lastUse) }
         return (false, state.lastUse)
       }
       guard isCached else { continue }
+      try package.dropUnverified()
       let seal = try package.currentSeal()
-      try index.withLock { index throws(StorageError) in
+      try withIndex { index throws(StorageError) in
         try index.seal(package.id, seal, lastUse: lastUse)
       }
     }
@@ -35,6 +41,9 @@ extension PieceStore {
         if case .cache = state.place { state.place = .discarded }
       }
     }
+    pending.withLock { $0.isClosed = true }
+    recordSubmissions()
+    closeIndex()
     releaseLock()
     try onPath(directory) { () throws(SystemError) in
       let packages = "\(directory)/packages"

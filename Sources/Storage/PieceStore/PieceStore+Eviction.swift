@@ -30,8 +30,8 @@ extension PieceStore {
   }
 
   private func evict(_ byteCount: Int) throws(StorageError) {
-    let candidates = evictionCandidates()
-    let counts = index.withLock { index in index.rows.mapValues(\.geometry.pieceCount) }
+    let candidates = try evictionCandidates()
+    let counts = try withIndex { $0.rows.mapValues(\.geometry.pieceCount) }
     let steps = EvictionOrder.steps(toFree: byteCount, from: candidates) { counts[$0] ?? 0 }
     for step in steps {
       switch step {
@@ -46,8 +46,8 @@ extension PieceStore {
     }
   }
 
-  private func evictionCandidates() -> [EvictionCandidate] {
-    let rows = index.withLock { Array($0.rows.values) }
+  private func evictionCandidates() throws(StorageError) -> [EvictionCandidate] {
+    let rows = try withIndex { Array($0.rows.values) }
     return rows.compactMap { row in
       guard let package = openPackage(row.id) else {
         let ledger = PieceLedger(
@@ -58,7 +58,7 @@ extension PieceStore {
       }
       return package.state.withLock { state in
         guard case .cache = state.place else { return nil }
-        let isInUse = state.userCount > 0 || state.ledger.isBusy
+        let isInUse = state.isInUse
         return EvictionCandidate(
           id: row.id, isInUse: isInUse, lastUse: state.lastUse,
           byteCount: state.ledger.occupiedByteCount,
@@ -77,7 +77,7 @@ extension PieceStore {
     }
     guard !taken.isEmpty else { return [] }
     do {
-      try index.withLock { index throws(StorageError) in try index.remove(package.id, taken) }
+      try withIndex { index throws(StorageError) in try index.remove(package.id, taken) }
     } catch {
       package.state.withLock { $0.ledger.restore(taken) }
       throw error
@@ -95,27 +95,35 @@ extension PieceStore {
   }
 
   private func discard(_ id: PackageID, cause: Loss.Cause?) throws(StorageError) {
+    try opening.withLock { _ throws(StorageError) in try discardAlone(id, cause: cause) }
+  }
+
+  private func discardAlone(_ id: PackageID, cause: Loss.Cause?) throws(StorageError) {
     let package = openPackage(id)
     let runs: [PieceRun]
     let byteCount: Int
     if let package {
-      let before = package.state.withLock { state in
+      let before = package.state.withLock {
+        state -> ([PieceRun], Int, StoredPackage.Place)? in
+        // Somebody may have begun to use it since it was chosen.
+        if cause == .evicted, state.isInUse { return nil }
         let before = (state.ledger.verified.runs, state.ledger.occupiedByteCount, state.place)
         state.place = .discarded
         return before
       }
+      guard let before else { return }
       runs = before.0
       // A published file is nobody's cache: there is nothing here to give back.
       if case .cache = before.2 { byteCount = before.1 } else { byteCount = 0 }
     } else {
-      guard let row = index.withLock({ $0.rows[id] }) else { return }
+      guard let row = try withIndex({ $0.rows[id] }) else { return }
       runs = row.verified.runs
       byteCount =
         PieceLedger(geometry: row.geometry, verified: row.verified, durable: row.durable)
         .occupiedByteCount
     }
     forget(id)
-    try index.withLock { index throws(StorageError) in try index.remove(id) }
+    try withIndex { index throws(StorageError) in try index.remove(id) }
     let path = dataPath(of: id)
     try onPath(path) { () throws(SystemError) in try FileSystem.remove(path) }
     usedCount.subtract(byteCount, ordering: .relaxed)

@@ -11,6 +11,12 @@ extension PieceStore {
     var completion: @Sendable (Result<Void, StorageError>) -> Void
   }
 
+  struct Pending {
+    var submissions: [Submission] = []
+    /// Nobody takes any more.
+    var isClosed = false
+  }
+
   /// Sealed pieces to be put into the index.
   struct Commit {
     var package: StoredPackage
@@ -35,10 +41,13 @@ extension PieceStore {
     _ package: StoredPackage, _ run: PieceRun,
     _ completion: @escaping @Sendable (Result<Void, StorageError>) -> Void
   ) {
-    let isFirst = pending.withLock { pending in
-      pending.append(Submission(package: package, run: run, completion: completion))
-      return pending.count == 1
+    let (isTaken, isFirst) = pending.withLock { pending in
+      guard !pending.isClosed else { return (false, false) }
+      pending.submissions.append(
+        Submission(package: package, run: run, completion: completion))
+      return (true, pending.submissions.count == 1)
     }
+    guard isTaken else { return completion(.failure(.closed(path: directory))) }
     // Whoever is not first is taken along with the first.
     if isFirst { indexThread.wake() }
   }
@@ -46,8 +55,8 @@ extension PieceStore {
   /// One turn of the index's thread: everything that gathered while the last one went on.
   func recordSubmissions() {
     let submissions = pending.withLock { pending in
-      defer { pending = [] }
-      return pending
+      defer { pending.submissions = [] }
+      return pending.submissions
     }
     var commits: [Commit] = []
     var completions: [@Sendable (Result<Void, StorageError>) -> Void] = []
@@ -74,9 +83,11 @@ extension PieceStore {
   func record(_ commits: [Commit]) -> [Result<Void, StorageError>] {
     let tick = nextTick()
     let results = index.withLock { index -> [Result<Void, StorageError>] in
-      // A failed synchronisation may have come between: then the bytes are in doubt.
+      // A failed synchronisation may have come between, and the bytes are in doubt; or the package
+      // was discarded, and another of its id has a file without them.
       let isSound = commits.map { commit in
-        commit.package.state.withLock { $0.ledger.isSealed(commit.pieces) }
+        isCurrent(commit.package)
+          && commit.package.state.withLock { $0.ledger.isSealed(commit.pieces) }
       }
       let sound = zip(commits, isSound).filter(\.1).map(\.0)
       do throws(StorageError) {
@@ -84,6 +95,7 @@ extension PieceStore {
         for commit in sound where seals[commit.package.id] == nil {
           seals[commit.package.id] = try commit.package.currentSeal()
         }
+        guard let index else { throw .closed(path: directory) }
         try index.add(
           sound.map {
             StoreIndex.Addition(
@@ -130,7 +142,8 @@ extension PieceStore {
       return dropUnsynchronized(package)
     }
     do {
-      try index.withLock { index throws(StorageError) in
+      try withIndex { index throws(StorageError) in
+        guard isCurrent(package) else { return }
         try index.markDurable(package.id, pieces, seal: package.currentSeal())
       }
       package.state.withLock { $0.ledger.markDurable(pieces) }
@@ -150,7 +163,7 @@ extension PieceStore {
     guard !dropped.isEmpty else { return }
     var cause = Loss.Cause.notSynchronized
     do {
-      try index.withLock { index throws(StorageError) in
+      try withIndex { index throws(StorageError) in
         try index.remove(package.id, dropped)
       }
       for run in dropped.runs {
@@ -166,10 +179,16 @@ extension PieceStore {
     onLoss(Loss(id: package.id, runs: dropped.runs, cause: cause, isWhole: false))
   }
 
+  private func isCurrent(_ package: StoredPackage) -> Bool {
+    openPackage(package.id) === package && !package.isDiscarded
+  }
+
   /// The pieces' bytes are given back: room for others.
   func release(_ pieces: PieceSet, of package: StoredPackage) {
     let byteCount = package.state.withLock { state in
       state.ledger.vacate(pieces)
+      // Whoever discarded or published the package has settled its whole account.
+      guard case .cache = state.place else { return 0 }
       return state.ledger.byteCount(of: pieces)
     }
     usedCount.subtract(byteCount, ordering: .relaxed)

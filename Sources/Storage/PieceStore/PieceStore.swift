@@ -46,16 +46,17 @@ package final class PieceStore: Sendable {
   /// Set when the index was damaged: where its file was put.
   package let damagedIndexPath: String?
 
-  let index: Mutex<StoreIndex>
+  /// Nil once closed.
+  let index: Mutex<StoreIndex?>
   let onLoss: @Sendable (Loss) -> Void
   let evicting = Mutex(())
-  /// Held while a data file is looked over, so that nobody writes to it meanwhile.
-  private let opening = Mutex(())
+  /// Held while a data file is looked over or removed, so that one id is one file.
+  let opening = Mutex(())
   let usedCount = Atomic<Int>(0)
   let unsynchronizedByteCount = Atomic<Int>(0)
   let indexThread = Attendant()
   let flushThread = Attendant()
-  let pending = Mutex<[Submission]>([])
+  let pending = Mutex(Pending())
   private let lock: Mutex<OpenFile?>
   private let opened = Mutex<[PackageID: StoredPackage]>([:])
   private let ticks: Atomic<UInt64>
@@ -147,6 +148,19 @@ package final class PieceStore: Sendable {
 
   func openPackage(_ id: PackageID) -> StoredPackage? { opened.withLock { $0[id] } }
 
+  /// The index, for one use. Nothing else is locked or waited for inside, but ledgers.
+  func withIndex<Value: Sendable>(
+    _ body: (StoreIndex) throws(StorageError) -> Value
+  ) throws(StorageError) -> Value {
+    try index.withLock { index throws(StorageError) -> Value in
+      guard let index else { throw .closed(path: directory) }
+      return try body(index)
+    }
+  }
+
+  /// Ends the connection: its log is folded into the database and removed.
+  func closeIndex() { index.withLock { $0 = nil } }
+
   func releaseLock() { lock.withLock { $0 = nil } }
 
   func forget(_ id: PackageID) { opened.withLock { $0[id] = nil } }
@@ -157,7 +171,7 @@ package final class PieceStore: Sendable {
   /// What is in the index, in the order of ids.
   package func packages() -> [Summary] {
     index.withLock { index in
-      index.rows.values.sorted { $0.id < $1.id }.map { row in
+      (index?.rows ?? [:]).values.sorted { $0.id < $1.id }.map { row in
         Summary(
           id: row.id, geometry: row.geometry, metadata: row.metadata,
           verifiedCount: row.verified.count)
@@ -182,12 +196,14 @@ extension PieceStore {
     else { throw .mismatched(id) }
     if let package = openPackage(id) { return package }
     let tick = nextTick()
-    try index.withLock { index throws(StorageError) in
-      try index.register(
-        id, geometry: geometry, pieceLayer: pieceLayer, metadata: metadata, tick: tick)
+    return try opening.withLock { _ throws(StorageError) in
+      try withIndex { index throws(StorageError) in
+        try index.register(
+          id, geometry: geometry, pieceLayer: pieceLayer, metadata: metadata, tick: tick)
+      }
+      guard let package = try reopenAlone(id) else { throw .discarded(id) }
+      return package
     }
-    guard let package = try reopen(id) else { throw .discarded(id) }
-    return package
   }
 
   /// The same for a package that the index knows; nil when it does not.
@@ -197,16 +213,20 @@ extension PieceStore {
 
   private func reopenAlone(_ id: PackageID) throws(StorageError) -> StoredPackage? {
     if let package = openPackage(id) { return package }
-    guard let row = index.withLock({ $0.rows[id] }) else { return nil }
+    guard let row = try withIndex({ $0.rows[id] }) else { return nil }
     let path = dataPath(of: id)
     let (file, survey) = try surveyed(row, path: path)
     if survey.kept != row.verified {
-      try index.withLock { index throws(StorageError) in
+      try withIndex { index throws(StorageError) in
         try index.remove(id, row.verified.subtracting(survey.kept))
         try index.add([
           StoreIndex.Addition(
             id: id, pieces: survey.kept, seal: survey.seal, lastUse: row.lastUse)
         ])
+      }
+    } else if survey.seal != row.seal {
+      try withIndex { index throws(StorageError) in
+        try index.seal(id, survey.seal, lastUse: row.lastUse)
       }
     }
     var durable = row.durable
@@ -234,7 +254,6 @@ extension PieceStore {
       let file = try OpenFile(path: path, .createOrOpen)
       let status = try file.status()
       let isIntact = FileSeal(status) == row.seal && status.byteCount == row.geometry.byteCount
-      if isIntact { return (file, Survey(kept: row.verified, seal: row.seal)) }
       let candidates =
         if !isThere {
           PieceSet(pieceCount: row.geometry.pieceCount)
@@ -246,9 +265,16 @@ extension PieceStore {
       if status.byteCount != row.geometry.byteCount {
         try file.truncate(to: row.geometry.byteCount)
       }
-      let kept = try PieceReader.matching(
-        candidates, of: row.pieceLayer, geometry: row.geometry, in: file)
-      for run in kept.inverted.runs where isThere { try file.vacate(run, of: row.geometry) }
+      let kept =
+        isIntact
+        ? row.verified
+        : try PieceReader.matching(
+          candidates, of: row.pieceLayer, geometry: row.geometry, in: file)
+      // Pieces that were begun and never verified hold blocks that nothing counts.
+      let ledger = PieceLedger(geometry: row.geometry, verified: kept, durable: kept)
+      if status.allocatedByteCount > ledger.occupiedByteCount + Geometry.pieceByteCountMin {
+        for run in kept.inverted.runs { try file.vacate(run, of: row.geometry) }
+      }
       return (file, Survey(kept: kept, seal: FileSeal(try file.status())))
     }
   }

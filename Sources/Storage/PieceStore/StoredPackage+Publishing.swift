@@ -12,6 +12,8 @@ extension StoredPackage {
     as path: String, permissions: UInt32 = 0o644
   ) throws(StorageError) {
     let store = try live()
+    beginUse()
+    defer { endUse() }
     guard isWhole else { throw .unfinished(id) }
     guard case .cache(let source) = state.withLock({ $0.place }) else { throw .discarded(id) }
     let file = state.withLock { $0.file }
@@ -20,7 +22,6 @@ extension StoredPackage {
     do {
       try FileSystem.changePermissions(of: source, to: permissions)
       try FileSystem.rename(source, to: path)
-      try FileSystem.synchronizeDirectory(parent(of: path))
     } catch  where error.isOutsideRoot {
       // Another file system (EXDEV): the bytes have to move.
       target = try copy(to: path, permissions: permissions)
@@ -34,8 +35,11 @@ extension StoredPackage {
       return state.ledger.occupiedByteCount
     }
     store.usedCount.subtract(byteCount, ordering: .relaxed)
-    try store.index.withLock { index throws(StorageError) in try index.remove(id) }
-    try onPath(source) { () throws(SystemError) in try FileSystem.remove(source) }
+    try store.withIndex { index throws(StorageError) in try index.remove(id) }
+    try onPath(path) { () throws(SystemError) in
+      try FileSystem.synchronizeDirectory(parent(of: path))
+      try FileSystem.remove(source)
+    }
   }
 
   /// Writes a copy to `path`, replacing one of that name; the package stays in the cache.

@@ -21,6 +21,9 @@ package final class StoredPackage: Sendable {
     var place: Place
     var userCount = 0
     var lastUse: UInt64
+
+    /// It may lose single pieces, but not its file.
+    var isInUse: Bool { userCount > 0 || ledger.isBusy }
   }
 
   enum Place: Hashable {
