@@ -66,12 +66,17 @@ package final class EventLoop {
   /// - Parameter waits: false to run only what is ready now.
   package func turn(waits: Bool) {
     armWake()
-    let waits = waits && endOfTurn.isEmpty && onceAtEndOfTurn.isEmpty && dead.isEmpty
+    let waits = waits && !hasWorkForNextTurn
     cachedNow = nil
     let result = spate_turn(base.pointer, waits ? 1 : 0)
     precondition(result >= 0, "epoll failed")
     runTimers()
     finishTurn()
+  }
+
+  /// Something waits for the end of the next turn, which therefore will not wait for the kernel.
+  package var hasWorkForNextTurn: Bool {
+    !(endOfTurn.isEmpty && onceAtEndOfTurn.isEmpty && dead.isEmpty)
   }
 
   /// The monotonic clock, read at most once per turn.

@@ -45,6 +45,8 @@ package final class Listener: WatchHandler {
     restTimer = Timer(loop) { [unowned self] in endRest() }
   }
 
+  deinit { close() }
+
   /// Takes no more for now; the kernel keeps a queue.
   package func pause() {
     isPaused = true

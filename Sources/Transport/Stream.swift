@@ -12,7 +12,9 @@ package final class Stream {
   /// What a finished stream throws away while it waits for the other side's end.
   static let lingerByteCountMax = 4 * 1024 * 1024
 
-  private enum State {
+  // What is not private here is for the stream's other half, in Stream+Turn.swift.
+
+  enum State {
     case connecting
     case handshaking
     case open
@@ -27,23 +29,24 @@ package final class Stream {
   package let remote: Endpoint
   package let loop: EventLoop
 
-  private var socket: Socket
-  private var state: State
-  private let tls: TLSSession?
-  private var output = OutputQueue()
-  private var readWatch: Watch?
-  private var writeWatch: Watch?
-  private var lingerTimer: Timer?
-  private var lingeredByteCount = 0
+  var socket: Socket
+  var state: State
+  let tls: TLSSession?
+  var output = OutputQueue()
+  var readWatch: Watch?
+  var writeWatch: Watch?
+  var lingerTimer: Timer?
+  var lingeredByteCount = 0
 
-  private var isScheduled = false
-  private var isReadingPaused = false
-  private var hasSeenEnd = false
+  var isScheduled = false
+  var isReadingPaused = false
+  var hasSeenEnd = false
   /// The kernel takes no more; the write watch will tell.
-  private var isBlocked = false
-  private var owesDrained = false
-  private var owesReadable = false
-  private var hasAnnouncedClose = false
+  var isBlocked = false
+  var owesDrained = false
+  var owesReadable = false
+  var hasNotifiedClose = false
+  var hasAnnouncedClose = false
 
   /// How long a finished stream waits for the other side's end, so that its last words are not lost
   /// to a reset.
@@ -52,7 +55,7 @@ package final class Stream {
   /// Bytes handed to the kernel since the beginning; of TLS, before encryption.
   package private(set) var sentByteCount = 0
   /// When bytes last moved, either way.
-  package private(set) var lastProgress: Instant
+  package internal(set) var lastProgress: Instant
 
   private init(
     _ loop: EventLoop, _ socket: consuming Socket, remote: Endpoint, state: State, tls: TLSSession?
@@ -161,7 +164,10 @@ extension Stream {
   private func receive(into buffer: UnsafeMutableRawBufferPointer) -> ReadOutcome {
     guard let tls else { return socket.receive(into: buffer) }
     switch tls.read(into: buffer, socket) {
-    case .done(let count): return .bytes(count)
+    case .done(let count):
+      // An answer of TLS itself that the kernel did not take.
+      if tls.holdsOutput { schedule() }
+      return .bytes(count)
     case .wantsRead: return .wouldBlock
     case .wantsWrite:
       awaitWritable()
@@ -192,14 +198,14 @@ extension Stream {
     }
   }
 
-  private func tellReadable() {
+  func tellReadable() {
     guard let handler else { return end(.local) }
     handler.streamIsReadable(self)
     noteBufferedInput()
   }
 
   /// TLS decrypts whole records: what it holds makes no socket readable, so the turn's end tells.
-  private func noteBufferedInput() {
+  func noteBufferedInput() {
     guard let tls, tls.hasBufferedInput, !isReadingPaused, !hasSeenEnd else { return }
     owesReadable = true
     schedule()
@@ -238,7 +244,7 @@ extension Stream {
   }
 
   /// No more will be sent: once the queue is empty says so to the other side, waits a moment for its
-  /// end while throwing away what still comes, and closes.
+  /// end while throwing away what still comes, and closes. A stream that is not open yet closes now.
   package func shutdownAfterDrain() {
     switch state {
     case .connecting, .handshaking: end(.local)
@@ -259,7 +265,7 @@ extension Stream {
     }
   }
 
-  private var canFlush: Bool {
+  var canFlush: Bool {
     switch state {
     case .open, .draining: true
     case .connecting, .handshaking, .lingering, .closed: false
@@ -267,9 +273,9 @@ extension Stream {
   }
 
   /// In the queue, or as records that the kernel did not take yet.
-  private var hasUnsentOutput: Bool { !output.isEmpty || tls?.holdsOutput == true }
+  var hasUnsentOutput: Bool { !output.isEmpty || tls?.holdsOutput == true }
 
-  private func flushOutput() {
+  func flushOutput() {
     let outcome = output.write(
       to: socket, tls: tls, pool: loop.bufferPool, byteCountMax: Self.sentPerTurnByteCountMax)
     if outcome.byteCount > 0 {
@@ -280,7 +286,7 @@ extension Stream {
     case .drained:
       isBlocked = false
       writeWatch?.turnOff()
-      owesDrained = true
+      owesDrained = !hasNotifiedClose
       schedule()
     case .reachedLimit:
       isBlocked = false
@@ -291,144 +297,16 @@ extension Stream {
     }
   }
 
-  private func awaitWritable() {
+  func awaitWritable() {
     isBlocked = true
     let watch = writeWatch ?? Watch(loop, socket.rawDescriptor, .write, handler: self)
     writeWatch = watch
     watch.turnOn()
   }
 
-  private func schedule() {
+  func schedule() {
     guard !isScheduled else { return }
     isScheduled = true
     loop.atEndOfTurn(self)
-  }
-}
-
-// MARK: - The loop's calls
-
-extension Stream: WatchHandler, EndOfTurnHandler {
-  package func watchIsReady(_ watch: Watch) {
-    switch state {
-    case .connecting: finishConnecting()
-    case .handshaking: continueHandshake()
-    case .open, .draining:
-      if watch === readWatch {
-        tellReadable()
-      } else {
-        isBlocked = false
-        if hasUnsentOutput { flushOutput() } else { watch.turnOff() }
-        // A TLS read may have been what waited for room.
-        noteBufferedInput()
-      }
-    case .lingering: discardInput()
-    case .closed: break
-    }
-  }
-
-  package func turnDidEnd() {
-    isScheduled = false
-    if canFlush, !isBlocked, hasUnsentOutput { flushOutput() }
-    if owesReadable, !isReadingPaused, canFlush {
-      owesReadable = false
-      tellReadable()
-    }
-    if owesDrained, canFlush, !hasUnsentOutput { didDrain() }
-    if case .draining = state, !hasUnsentOutput { beginLingering() }
-    announceClose()
-  }
-
-  private func didDrain() {
-    owesDrained = false
-    guard let handler else { return end(.local) }
-    handler.streamDidDrain(self)
-  }
-
-  private func finishConnecting() {
-    isBlocked = false
-    writeWatch?.turnOff()
-    if let error = socket.pendingError { return end(.failed(error)) }
-    lastProgress = loop.now
-    if tls != nil {
-      state = .handshaking
-      readWatch?.turnOn()
-      continueHandshake()
-    } else {
-      didOpen(tellsHandler: true)
-    }
-  }
-
-  private func continueHandshake() {
-    guard let tls else { return }
-    isBlocked = false
-    switch tls.handshake(socket) {
-    case .done:
-      writeWatch?.turnOff()
-      didOpen(tellsHandler: tls.isClient)
-      // The first request may have come with the last message of the handshake.
-      noteBufferedInput()
-    case .wantsRead: writeWatch?.turnOff()
-    case .wantsWrite: awaitWritable()
-    case .end: end(.remoteClosed)
-    case .failed(let failure): end(failure.closeReason)
-    }
-  }
-
-  private func didOpen(tellsHandler: Bool) {
-    state = .open
-    if isReadingPaused { readWatch?.turnOff() } else { readWatch?.turnOn() }
-    if hasUnsentOutput { schedule() }
-    guard tellsHandler else { return }
-    guard let handler else { return end(.local) }
-    handler.streamDidConnect(self)
-  }
-}
-
-// MARK: - Ending
-
-extension Stream {
-  private func beginLingering() {
-    tls?.notifyClose(socket)
-    if socket.shutdownSending() != nil || hasSeenEnd { return end(.local) }
-    state = .lingering
-    writeWatch?.turnOff()
-    readWatch?.turnOn()
-    let timer = Timer(loop) { [unowned self] in end(.local) }
-    timer.schedule(after: lingerDurationMax)
-    lingerTimer = timer
-  }
-
-  private func discardInput() {
-    switch socket.receive(into: loop.readBuffer) {
-    case .bytes(let count):
-      lingeredByteCount += count
-      if lingeredByteCount > Self.lingerByteCountMax { end(.local) }
-    case .wouldBlock: break
-    case .end, .failed: end(.local)
-    }
-  }
-
-  /// Terminate: no more callbacks but the last, no more watches. The descriptor closes and the
-  /// handler is told at the end of the turn.
-  private func end(_ reason: CloseReason) {
-    if case .closed = state { return }
-    state = .closed(reason)
-    readWatch?.turnOff()
-    writeWatch?.turnOff()
-    lingerTimer?.cancel()
-    output.removeAll(to: loop.bufferPool)
-    schedule()
-  }
-
-  private func announceClose() {
-    guard case .closed(let reason) = state, !hasAnnouncedClose else { return }
-    hasAnnouncedClose = true
-    readWatch = nil
-    writeWatch = nil
-    lingerTimer = nil
-    tls?.detach()
-    socket.close()
-    loop.bury(self)
-    handler?.streamDidClose(self, reason)
   }
 }

@@ -77,9 +77,10 @@ final class TLSSession {
     let outcome = result == 1 ? Outcome.done(0) : outcome(of: result)
     // Also after a failure: the other side is told why.
     let flushed = flush(to: socket)
+    if case .failed = outcome { return outcome }
+    if case .failed = flushed { return .failed(.connectionLost) }
     guard case .done = outcome, let session else {
-      if case .wantsRead = outcome, flushed == .wouldBlock { return .wantsWrite }
-      return outcome
+      return flushed == .wouldBlock ? .wantsWrite : outcome
     }
     kernelSends = usesSocketDirectly && spate_tls_kernel_sends(session) == 1
     mayReadMore = true
@@ -104,11 +105,15 @@ final class TLSSession {
     into buffer: UnsafeMutableRawBufferPointer, _ socket: borrowing Socket
   ) -> Outcome {
     let outcome = read(into: buffer)
-    // Reading may answer: an alert, a new key.
-    if let sink, !sink.isEmpty, flush(to: socket) == .wouldBlock, case .wantsRead = outcome {
-      return .wantsWrite
+    // Reading may answer: an alert, a new key. That leaves now, or is kept.
+    guard let sink, !sink.isEmpty else { return outcome }
+    let flushed = sink.flush(to: socket)
+    guard case .wantsRead = outcome else { return outcome }
+    switch flushed {
+    case .bytes: return outcome
+    case .wouldBlock: return .wantsWrite
+    case .failed: return .failed(.connectionLost)
     }
-    return outcome
   }
 
   private func read(into buffer: UnsafeMutableRawBufferPointer) -> Outcome {

@@ -42,7 +42,11 @@ package enum HeadWriter {
 
   package static func field(_ name: FieldName, _ value: String, to bytes: inout [UInt8]) {
     startField(name, to: &bytes)
-    for byte in value.utf8 { bytes.append(Grammar.isValue(byte) ? byte : Grammar.space) }
+    if value.utf8.allSatisfy(Grammar.isValue) {
+      append(value, to: &bytes)
+    } else {
+      for byte in value.utf8 { bytes.append(Grammar.isValue(byte) ? byte : Grammar.space) }
+    }
     appendLineEnd(to: &bytes)
   }
 

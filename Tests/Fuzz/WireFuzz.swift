@@ -97,11 +97,11 @@ private func fuzzTree(_ bytes: [UInt8]) throws {
 }
 
 private func fuzzHave(_ bytes: [UInt8]) throws {
-  var decoder = HaveDecoder(pieceCount: 300)
+  var decoder = HaveDecoder(pieceCount: 10)
   var frames: [HaveFrame] = []
   try decoder.decode(bytes.span, into: &frames)
   var again: [HaveFrame] = []
-  var second = HaveDecoder(pieceCount: 300)
+  var second = HaveDecoder(pieceCount: 10)
   let stream = HaveFrame.preamble + frames.flatMap { $0.encode() }
   try second.decode(stream.span, into: &again)
   precondition(again == frames, "frames come back")

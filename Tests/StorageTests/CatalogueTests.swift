@@ -247,4 +247,28 @@ struct CatalogueTests {
     #expect(try entry("bad", in: catalogue) != nil)
     catalogue.stop()
   }
+
+  @Test func aNameThatNoManifestCanHaveIsToldAndNotHashed() throws {
+    try scratch.write([1], to: "root/line\nbreak")
+    let catalogue = try catalogue()
+    #expect(try entry("line\nbreak", in: catalogue) == nil)
+    catalogue.hashWaiting(asked: catalogue.hashers[0])
+    #expect(problems.all.map(\.path) == ["line\nbreak"])
+    #expect(catalogue.progress.hashedCount == 0)
+    catalogue.stop()
+  }
+
+  @Test func theEmptyFileIsAPackage() throws {
+    try scratch.write([], to: "root/empty")
+    let catalogue = try catalogue()
+    #expect(try entry("empty", in: catalogue) == nil)
+    catalogue.hashWaiting(asked: catalogue.hashers[0])
+    let entry = try #require(try entry("empty", in: catalogue))
+    #expect(entry.id == PackageID(root: .zero))
+    #expect(entry.pieceLayer.isEmpty)
+    catalogue.stop()
+    // And after a restart, from the index.
+    let next = try self.catalogue()
+    #expect(try self.entry("empty", in: next)?.id == entry.id)
+  }
 }

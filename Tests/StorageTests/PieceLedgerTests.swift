@@ -71,6 +71,16 @@ struct PieceLedgerTests {
     guard case .incomplete = ledger.seal(run(0)) else { return #expect(Bool(false)) }
   }
 
+  @Test func aCancelledWriteLeavesTheOthersBytes() {
+    var ledger = ledger()
+    let first = ledger.beginWrite(range(0, 2 * 65_536), tick: 1)
+    write(&ledger, 0, 65_536)
+    let kept = ledger.cancelWrite(first)
+    #expect(kept == pieces([0], of: 4))
+    #expect(ledger.occupied == pieces([0], of: 4))
+    guard case .sealed = ledger.seal(run(0)) else { return #expect(Bool(false)) }
+  }
+
   @Test func aPinnedPieceStays() {
     var ledger = ledger(verified: [0, 1])
     let pinned = [

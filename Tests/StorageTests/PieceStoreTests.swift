@@ -247,4 +247,40 @@ struct PieceStoreTests {
     #expect(store.usedByteCount == 65_536)
     try store.close()
   }
+
+  @Test func aLateCommitDoesNotReachAPackagesSuccessor() throws {
+    let store = try store()
+    let old = try sample.open(in: store)
+    try sample.write(sample.whole, to: old)
+    try store.discard(sample.id)
+    let new = try sample.open(in: store)
+    #expect(throws: StorageError.discarded(sample.id)) { try old.commit(sample.whole) }
+    let results = Gathered<StorageError?>()
+    old.commit(sample.whole) { result in
+      if case .failure(let error) = result { results.add(error) } else { results.add(nil) }
+    }
+    results.wait { $0.count == 1 }
+    #expect(results.all == [.incomplete(sample.whole)])
+    #expect(new.verified.isEmpty)
+    #expect(store.packages().map(\.verifiedCount) == [0])
+    #expect(store.usedByteCount == 0)
+    try store.close()
+  }
+
+  @Test func aClosedStoreTakesNothing() throws {
+    let store = try store()
+    let package = try sample.open(in: store)
+    try sample.store(run(0), in: package)
+    try store.close()
+    try store.close()
+    let results = Gathered<StorageError?>()
+    package.commit(run(1)) { result in
+      if case .failure(let error) = result { results.add(error) } else { results.add(nil) }
+    }
+    #expect(results.all == [.closed(path: directory)])
+    #expect(throws: StorageError.closed(path: directory)) {
+      try store.reopen(PackageID(root: .zero))
+    }
+    #expect(store.packages().isEmpty)
+  }
 }

@@ -147,6 +147,18 @@ import Testing
     #expect(client.drainCount == 1)
   }
 
+  @Test func anAnswerTakesOneTurn() throws {
+    let loop = try EventLoop()
+    let server = try TestServer(loop, TestServer.echo)
+    let client = try BlockingClient(server.endpoint)
+    loop.run { server.taken.count == 1 }
+    client.send("x")
+    loop.run { server.taken[0].drainCount == 1 }
+    #expect(client.receive(10) == Array("x".utf8))
+    // Nothing is left for a further turn, which would not wait for the kernel.
+    #expect(!loop.hasWorkForNextTurn)
+  }
+
   @Test func aThousandConnections() throws {
     let loop = try EventLoop()
     _ = try Process.setOpenFileLimit()

@@ -122,6 +122,53 @@ enum Command {
     #expect(server.taken[0].stream.sentByteCount == expected.count)
   }
 
+  static let harmless: [[SystemCalls.Fault]] = [
+    [.init("send", .limit(1), times: 400)],
+    [.init("send", .limit(1000), times: 40), .init("send", .failure(EAGAIN), times: 5)],
+    [.init("send", .failure(EINTR), times: 5), .init("preadv2", .failure(EAGAIN), times: 50)],
+    [.init("send", .failure(EAGAIN), times: 20), .init("pread", .limit(100), times: 20)],
+  ]
+
+  @Test(arguments: harmless) func everythingArrives(_ faults: [SystemCalls.Fault]) throws {
+    let content = pattern(300_000)
+    let file = try directory.file("content", content)
+    let whole = try slice(file, 0..<content.count)
+    let client = try client()
+    let recorder = try SystemCalls.withFaults(faults) {
+      let server = try TestServer(loop, tls: TLSServer([local.identity])) { recorder in
+        recorder.onReadable = { recorder, _ in
+          recorder.stream.send(Array("head".utf8))
+          recorder.stream.send(whole)
+          recorder.stream.shutdownAfterDrain()
+        }
+      }
+      let recorder = Recorder(.connect(loop, to: server.endpoint, tls: client))
+      recorder.onConnect = { $0.stream.send([1]) }
+      recorder.onEnd = { $0.stream.close() }
+      loop.run { recorder.isClosed && server.taken.first?.isClosed == true }
+      return recorder
+    }
+    #expect(recorder.received == Array("head".utf8) + content)
+    #expect(recorder.hasEnded)
+  }
+
+  @Test(arguments: [0, 1, 2, 3]) func aResetAtAnySendEndsIt(_ skipping: Int) throws {
+    let client = try client()
+    let (recorder, taken) = try SystemCalls.withFaults([
+      .init("send", .failure(ECONNRESET), skipping: skipping, times: 1000)
+    ]) {
+      let server = try TestServer(loop, tls: TLSServer([local.identity]), TestServer.echo)
+      let recorder = Recorder(.connect(loop, to: server.endpoint, tls: client))
+      recorder.onConnect = { $0.stream.send(pattern(100_000)) }
+      recorder.onEnd = { $0.stream.close() }
+      loop.run { recorder.isClosed && server.taken.first?.isClosed == true }
+      return (recorder, server.taken)
+    }
+    #expect(recorder.received.count < 100_000)
+    #expect(recorder.closes == [.remoteClosed])
+    #expect(taken.count == 1 && taken[0].closes == [.remoteClosed])
+  }
+
   @Test func strangersAreNotBelieved() throws {
     let server = try TestServer(loop, tls: TLSServer([local.identity]))
     let other = try TestIdentity(directory, "other.example")

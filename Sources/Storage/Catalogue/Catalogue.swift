@@ -5,9 +5,9 @@ import Synchronization
 
 /// The origin's files: every regular file under a root, with its digests.
 ///
-/// A scanner finds new, changed and removed files; hashers read them, once for each state a file has
-/// been in; the digests outlast restarts. Requests ask from any thread. The file a request has open
-/// decides: digests are given for exactly the state of that file or not at all.
+/// A scanner finds new, changed and removed files; hashers read them, once for each state a file
+/// has been in; the digests outlast restarts. Requests ask from any thread. The file a request has
+/// open decides: digests are given for exactly the state of that file or not at all.
 package final class Catalogue: Sendable {
   /// Entries kept in memory at least.
   static let cachedEntryCount = 65_536
@@ -115,8 +115,8 @@ package final class Catalogue: Sendable {
 
 /// Asking.
 extension Catalogue {
-  /// The digests of the file `path` in the state `status`; nil when they are not known yet: the file
-  /// is queued then.
+  /// The digests of the file `path` in the state `status`; nil when they are not known yet: the
+  /// file is queued then.
   ///
   /// A name asked for lately takes a dictionary's time, another one a look into the index (tens of
   /// microseconds).
@@ -129,7 +129,7 @@ extension Catalogue {
   }
 
   /// Somebody waits for this file: it is hashed ahead of those nobody waits for, and ahead of the
-  /// rest of a longer one.
+  /// rest of a longer one. It has been queued by `entry` or `state`; else this does nothing.
   package func prioritise(_ path: String) {
     queue.withLock { $0.prioritise(path) }
     for hasher in hashers { hasher.wake() }

@@ -115,8 +115,8 @@ final class DigestIndex {
   }
 }
 
-/// The two connections, and what to do when the file under them is damaged: it is set aside, and the
-/// names are hashed again.
+/// The two connections, and what to do when the file under them is damaged: it is set aside, and
+/// the names are hashed again.
 final class DigestIndexFile: Sendable {
   private let path: String
   private let writer: Mutex<DigestIndex>

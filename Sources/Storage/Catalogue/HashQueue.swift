@@ -62,8 +62,8 @@ struct HashQueue {
     return nil
   }
 
-  /// The next job that somebody waits for and that is smaller than `byteCount`: worth interrupting a
-  /// longer one for.
+  /// The next job that somebody waits for and that is smaller than `byteCount`: worth interrupting
+  /// a longer one for.
   mutating func nextUrgent(below byteCount: Int) -> Job? {
     let place = urgent.firstIndex { (waiting[$0]?.byteCount ?? .max) < byteCount }
     guard let place else { return nil }

@@ -12,10 +12,10 @@ struct Schema {
 /// The one owner of a connection. Confined: whoever has it serialises its use, so SQLite's own
 /// locks are off.
 ///
-/// The journal is a write-ahead log with `synchronous = NORMAL`: a killed process loses nothing that
-/// was committed, a killed machine loses the last transactions and never consistency. That suits
-/// facts that can be found out again. Taking a fact back must reach the disk before the file it
-/// speaks of is changed, and that is what `transaction(durably:)` is for.
+/// The journal is a write-ahead log with `synchronous = NORMAL`: a killed process loses nothing
+/// that was committed, a killed machine loses the last transactions and never consistency. That
+/// suits facts that can be found out again. Taking a fact back must reach the disk before the file
+/// it speaks of is changed, and that is what `transaction(durably:)` is for.
 final class Database {
   let path: String
   private let connection: OpaquePointer
@@ -76,7 +76,8 @@ final class Database {
     return Statement(handle, of: self)
   }
 
-  /// All of `body` or nothing. `durably`: on the disk, not only in the log's pages, when it returns.
+  /// All of `body` or nothing. `durably`: on the disk, not only in the log's pages, when it
+  /// returns.
   func transaction<Value>(
     durably: Bool = false, _ body: () throws(StorageError) -> Value
   ) throws(StorageError) -> Value {

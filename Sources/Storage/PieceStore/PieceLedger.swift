@@ -97,9 +97,27 @@ extension PieceLedger {
   }
 
   /// No room was found for the write; nothing of it reached the disk.
-  mutating func cancelWrite(_ admission: Admission) {
-    failWrite(admission)
-    occupied.subtract(admission.begun)
+  /// - Returns: the pieces it had begun and in which other writers have started meanwhile: these
+  ///   need the room all the same.
+  mutating func cancelWrite(_ admission: Admission) -> PieceSet {
+    for range in admission.ranges {
+      for piece in geometry.run(covering: range).pieces {
+        guard var state = partial[piece.rawValue],
+          let part = geometry.byteRange(of: piece).intersection(range)
+        else { continue }
+        state.writerCount -= 1
+        state.receivedByteCount = max(0, state.receivedByteCount - part.count)
+        partial[piece.rawValue] =
+          state.writerCount == 0 && state.receivedByteCount == 0 ? nil : state
+      }
+    }
+    var kept = admission.begun
+    admission.begun.forEach { piece in
+      guard partial[piece.rawValue] == nil else { return }
+      kept.remove(piece)
+      occupied.remove(piece)
+    }
+    return kept
   }
 
   private mutating func forEachPiece(

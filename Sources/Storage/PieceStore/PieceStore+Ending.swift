@@ -5,7 +5,8 @@ import Synchronization
 /// The end of a store.
 extension PieceStore {
   /// Records what was submitted, brings all to the disk, notes how the files are left, so that the
-  /// next start trusts them as they are, and lets the directory go. Idempotent; not from a callback.
+  /// next start trusts them as they are, and lets the directory go. Idempotent; not from a
+  /// callback.
   package func close() throws(StorageError) {
     guard index.withLock({ $0 != nil }) else { return }
     indexThread.stop()

@@ -4,8 +4,8 @@ import Synchronization
 
 /// Room: what the limit allows, and what goes when it is reached.
 extension PieceStore {
-  /// An eviction frees this part of the limit more than is needed, so that not every write waits for
-  /// one.
+  /// An eviction frees this part of the limit more than is needed, so that not every write waits
+  /// for one.
   static let evictionSlackDivisor = 64
 
   /// Takes `byteCount` of the limit, evicting what is needed for it. Throws `limitReached` when all

@@ -126,8 +126,8 @@ extension PieceStore {
     return results
   }
 
-  /// Brings all verified pieces to the disk. The flusher does this by itself; a caller that is about
-  /// to end, or a test, may too. Pieces the disk refuses are dropped and reported as lost.
+  /// Brings all verified pieces to the disk. The flusher does this by itself; a caller that is
+  /// about to end, or a test, may too. Pieces the disk refuses are dropped and reported as lost.
   package func flush() {
     unsynchronizedByteCount.store(0, ordering: .relaxed)
     for package in openPackages { flush(package) }

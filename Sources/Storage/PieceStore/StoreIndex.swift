@@ -4,8 +4,8 @@ import Posix
 /// The cache's index: which packages are there and which of their pieces were verified. One
 /// connection, used under the store's lock.
 ///
-/// Pieces that are verified but not yet durable belong to the machine's current boot: the page cache
-/// that holds their bytes outlives the process but not the machine.
+/// Pieces that are verified but not yet durable belong to the machine's current boot: the page
+/// cache that holds their bytes outlives the process but not the machine.
 final class StoreIndex {
   static let schema = Schema(
     applicationID: 0x5370_5069, version: 1,

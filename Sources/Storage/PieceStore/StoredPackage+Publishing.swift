@@ -4,8 +4,8 @@ import Synchronization
 
 /// From the cache to a file of the user's.
 extension StoredPackage {
-  /// Makes the data file the file `path`, replacing one of that name, when all of it is verified and
-  /// on the disk. The package goes on being served from it, and is in the cache no more.
+  /// Makes the data file the file `path`, replacing one of that name, when all of it is verified
+  /// and on the disk. The package goes on being served from it, and is in the cache no more.
   ///
   /// - Parameter permissions: of the file.
   package func publish(

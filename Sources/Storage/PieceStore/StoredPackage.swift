@@ -2,8 +2,8 @@ package import Content
 package import Posix
 import Synchronization
 
-/// One package in the cache: a sparse data file and the ledger of what is in it. Any thread may call
-/// anything; nothing waits for a disk while it holds the ledger.
+/// One package in the cache: a sparse data file and the ledger of what is in it. Any thread may
+/// call anything; nothing waits for a disk while it holds the ledger.
 package final class StoredPackage: Sendable {
   package let id: PackageID
   package let geometry: Geometry
@@ -167,7 +167,11 @@ extension StoredPackage {
     do {
       try store.reserve(needed)
     } catch {
-      state.withLock { $0.ledger.cancelWrite(admission) }
+      let kept = state.withLock { state in
+        state.ledger.byteCount(of: state.ledger.cancelWrite(admission))
+      }
+      store.usedCount.add(kept, ordering: .relaxed)
+      wakeCommits()
       throw error
     }
     do {

@@ -1,0 +1,140 @@
+import Posix
+package import Reactor
+
+// MARK: - The loop's calls
+
+extension Stream: WatchHandler, EndOfTurnHandler {
+  package func watchIsReady(_ watch: Watch) {
+    switch state {
+    case .connecting: finishConnecting()
+    case .handshaking: continueHandshake()
+    case .open, .draining:
+      if watch === readWatch {
+        tellReadable()
+      } else {
+        isBlocked = false
+        if hasUnsentOutput { flushOutput() } else { watch.turnOff() }
+        // A TLS read may have been what waited for room.
+        noteBufferedInput()
+      }
+    case .lingering: discardInput()
+    case .closed: break
+    }
+  }
+
+  package func turnDidEnd() {
+    if canFlush, !isBlocked, hasUnsentOutput { flushOutput() }
+    // From here on, what the handler does is for the next turn; and so is the rest of a share.
+    isScheduled = false
+    if canFlush, !isBlocked, hasUnsentOutput { schedule() }
+    if owesReadable, !isReadingPaused, canFlush {
+      owesReadable = false
+      tellReadable()
+    }
+    if owesDrained, canFlush, !hasUnsentOutput { didDrain() }
+    if case .draining = state, !hasUnsentOutput, saidFarewell() { beginLingering() }
+    announceClose()
+  }
+
+  private func didDrain() {
+    owesDrained = false
+    guard let handler else { return end(.local) }
+    handler.streamDidDrain(self)
+  }
+
+  private func finishConnecting() {
+    isBlocked = false
+    writeWatch?.turnOff()
+    if let error = socket.pendingError { return end(.failed(error)) }
+    lastProgress = loop.now
+    if tls != nil {
+      state = .handshaking
+      readWatch?.turnOn()
+      continueHandshake()
+    } else {
+      didOpen(tellsHandler: true)
+    }
+  }
+
+  private func continueHandshake() {
+    guard let tls else { return }
+    isBlocked = false
+    switch tls.handshake(socket) {
+    case .done:
+      writeWatch?.turnOff()
+      didOpen(tellsHandler: tls.isClient)
+      // The first request may have come with the last message of the handshake.
+      noteBufferedInput()
+    case .wantsRead: writeWatch?.turnOff()
+    case .wantsWrite: awaitWritable()
+    case .end: end(.remoteClosed)
+    case .failed(let failure): end(failure.closeReason)
+    }
+  }
+
+  private func didOpen(tellsHandler: Bool) {
+    state = .open
+    if isReadingPaused { readWatch?.turnOff() } else { readWatch?.turnOn() }
+    if hasUnsentOutput { schedule() }
+    guard tellsHandler else { return }
+    guard let handler else { return end(.local) }
+    handler.streamDidConnect(self)
+  }
+}
+
+// MARK: - Ending
+
+extension Stream {
+  /// TLS says that it ends before the socket does: whether that is with the kernel already.
+  private func saidFarewell() -> Bool {
+    guard let tls, !hasNotifiedClose else { return true }
+    hasNotifiedClose = true
+    tls.notifyClose(socket)
+    if tls.holdsOutput { awaitWritable() }
+    return !tls.holdsOutput
+  }
+
+  private func beginLingering() {
+    if socket.shutdownSending() != nil || hasSeenEnd { return end(.local) }
+    state = .lingering
+    writeWatch?.turnOff()
+    readWatch?.turnOn()
+    let timer = Timer(loop) { [unowned self] in end(.local) }
+    timer.schedule(after: lingerDurationMax)
+    lingerTimer = timer
+  }
+
+  private func discardInput() {
+    switch socket.receive(into: loop.readBuffer) {
+    case .bytes(let count):
+      lingeredByteCount += count
+      if lingeredByteCount > Self.lingerByteCountMax { end(.local) }
+    case .wouldBlock: break
+    case .end, .failed: end(.local)
+    }
+  }
+
+  /// Terminate: no more callbacks but the last, no more watches. The descriptor closes and the
+  /// handler is told at the end of the turn.
+  func end(_ reason: CloseReason) {
+    if case .closed = state { return }
+    state = .closed(reason)
+    readWatch?.turnOff()
+    writeWatch?.turnOff()
+    lingerTimer?.cancel()
+    output.removeAll(to: loop.bufferPool)
+    schedule()
+  }
+
+  private func announceClose() {
+    guard case .closed(let reason) = state, !hasAnnouncedClose else { return }
+    hasAnnouncedClose = true
+    readWatch = nil
+    writeWatch = nil
+    lingerTimer = nil
+    tls?.detach()
+    socket.close()
+    loop.bury(self)
+    handler?.streamDidClose(self, reason)
+  }
+}
