@@ -22,7 +22,7 @@ final class CachedFile {
 
   init(
     key: [UInt8], path: String, file: OpenFile, status: FileStatus, entry: CatalogueEntry?,
-    now: Instant
+    content: [UInt8]? = nil, now: Instant
   ) {
     self.key = key
     self.path = path
@@ -39,8 +39,10 @@ final class CachedFile {
     representation = Representation(
       byteCount: status.byteCount, etag: Self.etag(status, entry),
       modified: Int(status.modified / 1_000_000_000),
-      contentType: Array(ContentType.of(path).utf8), extraFields: extra)
+      contentType: Array(ContentType.of(path).utf8), extraFields: extra, content: content)
   }
+
+  var heldByteCount: Int { representation.content?.count ?? 0 }
 
   /// The package's id names its bytes; before it is known, size and time of the last change do.
   private static func etag(_ status: FileStatus, _ entry: CatalogueEntry?) -> [UInt8] {
@@ -62,8 +64,14 @@ struct FileCache {
   private var slots: [CachedFile] = []
   private var indices: [UInt64: Int] = [:]
   private var hand = 0
+  /// Bytes of small files that are held with their descriptions.
+  private(set) var contentByteCount = 0
   /// Differs in each process, so that nobody can choose names that collide.
   private let seed = UInt64.random(in: .min ... .max)
+
+  /// A file of at most this is held whole: a copy costs less than asking the kernel for it.
+  static let heldFileByteCountMax = 8 * 1024
+  static let contentByteCountMax = 8 << 20
 
   init(capacity: Int) {
     precondition(capacity > 0, "a cache has room for one")
@@ -71,6 +79,11 @@ struct FileCache {
   }
 
   var count: Int { slots.count }
+
+  func mayHold(_ status: FileStatus) -> Bool {
+    status.byteCount <= Self.heldFileByteCountMax
+      && contentByteCount + status.byteCount <= Self.contentByteCountMax
+  }
 
   func file(named key: Span<UInt8>) -> CachedFile? {
     guard let index = indices[hash(key)] else { return nil }
@@ -82,7 +95,9 @@ struct FileCache {
 
   mutating func insert(_ file: CachedFile) {
     let hash = self.hash(file.key)
+    contentByteCount += file.heldByteCount
     if let index = indices[hash] {
+      contentByteCount -= slots[index].heldByteCount
       slots[index] = file
     } else if slots.count < capacity {
       indices[hash] = slots.count
@@ -92,6 +107,7 @@ struct FileCache {
         slots[hand].wasUsed = false
         hand = (hand + 1) % slots.count
       }
+      contentByteCount -= slots[hand].heldByteCount
       indices[self.hash(slots[hand].key)] = nil
       indices[hash] = hand
       slots[hand] = file
@@ -102,6 +118,7 @@ struct FileCache {
   mutating func remove(_ file: CachedFile) {
     let hash = self.hash(file.key)
     guard let index = indices[hash], slots[index] === file else { return }
+    contentByteCount -= file.heldByteCount
     indices[hash] = nil
     let last = slots.removeLast()
     if index < slots.count {
@@ -115,6 +132,7 @@ struct FileCache {
     slots = []
     indices = [:]
     hand = 0
+    contentByteCount = 0
   }
 
   private func hash(_ key: [UInt8]) -> UInt64 {

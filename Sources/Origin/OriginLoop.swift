@@ -19,6 +19,9 @@ final class OriginLoop: RequestHandler {
   let log: Logger
   let logsRequests: Bool
   var cache: FileCache
+  /// Where small files are read to; not the loop's own buffer, which has the request.
+  let scratch = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: FileCache.heldFileByteCountMax, alignment: 16)
   var generator = SeededGenerator(seed: .random(in: .min ... .max))
   /// Responses that others prepare: parts of trees by ticket, manifests that are nearly ready.
   var awaitedTrees: [Int: ServerConnection] = [:]
@@ -41,6 +44,8 @@ final class OriginLoop: RequestHandler {
     state.metrics.add(metrics)
     treeMailbox = try Mailbox(loop) { [unowned self] in self.answer($0) }
   }
+
+  deinit { scratch.deallocate() }
 
   /// Takes connections on `endpoints`.
   /// - Returns: the same with the ports that were picked where they were 0.
