@@ -6,7 +6,8 @@ package import Reactor
 /// turn; no call here waits, and no call here calls the handler back.
 package final class Stream {
   /// What a connection may send in one turn before the others have theirs.
-  static let sentPerTurnByteCountMax = 1024 * 1024
+  /// A little over a megabyte, so that a megabyte with its head does not need a second turn.
+  static let sentPerTurnByteCountMax = 1024 * 1024 + 64 * 1024
   /// What the kernel may hold of a connection beyond what is in flight.
   static let kernelUnsentByteCountMax: Int32 = 512 * 1024
   /// What a finished stream throws away while it waits for the other side's end.
