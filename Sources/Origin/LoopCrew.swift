@@ -19,6 +19,10 @@ final class LoopCrew {
   private var first: OriginLoop?
   private var boxes: [Mailbox<Order>] = []
   private var threads: [ThreadBox] = []
+  /// Threads other than the first one's that still serve, and how they say that they do not.
+  private var servingCount = 0
+  private var ended: Mailbox<Int>?
+  private var firstIsDone = false
   private var signals: [Signal] = []
   private var housekeeping: Timer?
   private var unswept: [PackageID] = []
@@ -42,6 +46,15 @@ final class LoopCrew {
       let first = try OriginLoop(state)
       self.first = first
       try listenForSignals(first)
+      // The first loop hears the signals: it is the last to stop.
+      first.whenDone = { [unowned self] in
+        self.firstIsDone = true
+        self.stopIfDone()
+      }
+      ended = try Mailbox(first.loop) { [unowned self] _ in
+        self.servingCount -= 1
+        self.stopIfDone()
+      }
       let actual = try ListenPlan.listen(first, on: endpoints, sharesPort: count > 1)
       for number in 1..<max(count, 1) { try startLoop(number, on: actual) }
       scheduleHousekeeping(first)
@@ -66,6 +79,7 @@ final class LoopCrew {
   private func startLoop(_ number: Int, on endpoints: OriginEndpoints) throws(OriginError) {
     let state = state
     let start = LoopStart<Mailbox<Order>>()
+    let ended = ended
     do {
       let thread = try Thread(name: "spate-loop-\(number)") {
         do {
@@ -73,6 +87,7 @@ final class LoopCrew {
           _ = try loop.listen(on: endpoints, sharesPort: true)
           start.finish(.success(try Mailbox(loop.loop) { Self.obey($0, loop) }))
           loop.run()
+          ended?.post(number)
         } catch let error as OriginError {
           start.finish(.failure(error))
         } catch {
@@ -84,6 +99,11 @@ final class LoopCrew {
       throw .system("cannot start a thread: \(error)")
     }
     boxes.append(try start.wait())
+    servingCount += 1
+  }
+
+  private func stopIfDone() {
+    if firstIsDone, servingCount == 0 { first?.loop.stop() }
   }
 
   private static func obey(_ order: Order, _ loop: OriginLoop) {

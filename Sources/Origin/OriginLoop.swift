@@ -30,6 +30,9 @@ final class OriginLoop: RequestHandler {
   var haveStreams: [ObjectIdentifier: HaveStream] = [:]
   var treeMailbox: Mailbox<TreeAnswer>?
 
+  /// Called when nothing is left to do, perhaps twice; without it the loop stops by itself.
+  var whenDone: (() -> Void)?
+
   private var server: Server?
   private var tls: TLSServer?
   private var drainTimer: Timer?
@@ -93,13 +96,17 @@ final class OriginLoop: RequestHandler {
     drainTimer = timer
     for stream in Array(haveStreams.values) { stream.end() }
     for wait in Array(manifestWaits.values) { wait.giveUp() }
-    server.drain { [unowned self] in self.loop.stop() }
+    server.drain { [unowned self] in self.finish() }
   }
 
   /// Ends at once, whatever is under way.
   func end() {
     server?.close()
-    loop.stop()
+    finish()
+  }
+
+  private func finish() {
+    if let whenDone { whenDone() } else { loop.stop() }
   }
 
   func reloadCertificates() {
