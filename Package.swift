@@ -100,6 +100,11 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // Benchmarks that are programs of their own.
+    .executableTarget(
+      name: "spate-bench-digests", dependencies: ["Content", "Digests"],
+      path: "Benchmarks/digests", exclude: ["run.sh"], swiftSettings: strict),
+
     tests("HouseTests"),
     tests("ContentTests", ["Content"]),
     tests("WireTests", ["Content", "Wire"]),

@@ -110,9 +110,12 @@ final class Gateway: RequestHandler {
     guard needsBytes else {
       return request.connection.respond(plan, withoutBodyOf: representation)
     }
-    node.opening.open(manifest) { [self] result in
+    // What the cache could not hold as a whole is fetched as it is read.
+    let isTooLarge = manifest.byteCount > node.settings.cacheByteCountMax ?? .max
+    node.opening.open(manifest, isOnDemand: isTooLarge) { [self] result in
       switch result {
       case .success(let transfer):
+        if !isTooLarge { transfer.widen() }
         GatewayStream(plan, representation, of: transfer, on: node)
           .start(on: request.connection)
       case .failure(let error):

@@ -14,10 +14,15 @@ final class PackageOpening {
 
   private unowned let node: Node
   private var waiting: [PackageID: [Completion]] = [:]
+  private var onDemand: Set<PackageID> = []
 
   init(_ node: Node) { self.node = node }
 
-  func open(_ manifest: Manifest, _ completion: @escaping Completion) {
+  /// - Parameter isOnDemand: a new transfer fetches only what readers want.
+  func open(
+    _ manifest: Manifest, isOnDemand: Bool = false, _ completion: @escaping Completion
+  ) {
+    if isOnDemand { onDemand.insert(manifest.id) }
     if let transfer = node.transfers[manifest.id] { return completion(.success(transfer)) }
     if waiting[manifest.id] != nil {
       waiting[manifest.id]?.append(completion)
@@ -101,9 +106,12 @@ final class PackageOpening {
 
   private func finish(_ manifest: Manifest, _ result: Result<StoredPackage, PeerError>) {
     let completions = waiting.removeValue(forKey: manifest.id) ?? []
+    let isOnDemand = onDemand.remove(manifest.id) != nil
     switch result {
     case .success(let stored):
-      let transfer = node.transfers[manifest.id] ?? Transfer(manifest, stored: stored, on: node)
+      let transfer =
+        node.transfers[manifest.id]
+        ?? Transfer(manifest, stored: stored, isOnDemand: isOnDemand, on: node)
       if node.transfers[manifest.id] == nil { node.adopt(transfer) }
       for completion in completions { completion(.success(transfer)) }
     case .failure(let error):

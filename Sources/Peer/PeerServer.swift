@@ -58,7 +58,7 @@ package final class PeerServer {
       do throws(WireError) {
         let manifest = try Manifest.parse(summary.metadata.span)
         gateway.remember(manifest)
-        node.opening.open(manifest) { [log] result in
+        node.opening.open(manifest, isOnDemand: true) { [log] result in
           if case .failure(let error) = result {
             log.warning("a cached package cannot be served: \(error)")
           }

@@ -45,20 +45,22 @@ final class Transfer {
   private var wanted: [ObjectIdentifier: PieceRun] = [:]
   private var gained: [PieceRun] = []
   private var isFlushScheduled = false
+  private var isInUse = false
   private var timer: Timer?
 
-  init(_ manifest: Manifest, stored: StoredPackage, on node: Node) {
+  /// - Parameter isOnDemand: only what readers want is fetched, until `widen`.
+  init(_ manifest: Manifest, stored: StoredPackage, isOnDemand: Bool, on node: Node) {
     self.node = node
     self.manifest = manifest
     self.stored = stored
     haveFeed = HaveFeed(pieceCount: stored.geometry.pieceCount)
     download = Download(
-      package: stored.id, geometry: stored.geometry, held: stored.verified, limits: node.limits)
+      package: stored.id, geometry: stored.geometry, held: stored.verified,
+      isOnDemand: isOnDemand, limits: node.limits)
     timer = Timer(node.loop) { [unowned self] in self.feed(.ticked) }
-    stored.beginUse()
   }
 
-  deinit { stored.endUse() }
+  deinit { if isInUse { stored.endUse() } }
 
   var geometry: Geometry { stored.geometry }
   var held: PieceSet { download.held }
@@ -72,12 +74,33 @@ final class Transfer {
   func start() {
     feed(.started)
     if geometry.pieceCount == 0 { complete() }
+    noteUse()
   }
 
-  func add(_ observer: any TransferObserver) { observers[ObjectIdentifier(observer)] = observer }
+  /// The whole package is wanted from now on.
+  func widen() {
+    guard download.isOnDemand, !held.isFull else { return }
+    outcome = .ongoing
+    feed(.widened)
+    noteUse()
+  }
+
+  func add(_ observer: any TransferObserver) {
+    observers[ObjectIdentifier(observer)] = observer
+    noteUse()
+  }
 
   func remove(_ observer: any TransferObserver) {
     observers[ObjectIdentifier(observer)] = nil
+    noteUse()
+  }
+
+  /// What nobody downloads or reads may be evicted as a whole.
+  private func noteUse() {
+    let isNeeded = !observers.isEmpty || outcome == .ongoing && !download.isOnDemand
+    guard isNeeded != isInUse else { return }
+    isInUse = isNeeded
+    if isNeeded { stored.beginUse() } else { stored.endUse() }
   }
 
   /// A reader waits for `run`, its first piece most urgently. Several readers take turns in order.
@@ -102,6 +125,15 @@ final class Transfer {
     for reader in Array(readers.values) { reader.cancel() }
     (fetches, readers) = ([:], [:])
     haveFeed.end()
+    let stored = stored
+    // Pieces that were begun and are not gone on with would count as in use for ever.
+    node.workers.submit {
+      do throws(StorageError) {
+        try stored.dropUnverified()
+      } catch {
+        // The store is closed or the disk refuses: then nothing is left to give back.
+      }
+    }
   }
 
   // MARK: What happens
@@ -169,9 +201,7 @@ final class Transfer {
     case .notStored(let error):
       notStored(error, result)
     }
-    if outcome == .ongoing {
-      for observer in Array(observers.values) { observer.transferGrew(self) }
-    }
+    for observer in Array(observers.values) { observer.transferGrew(self) }
     if fetches[result.request] == nil, sources.count > Self.decidedSourceCountMax {
       sources = sources.filter { fetches[$0.key] != nil }
       sources[result.request] = source
@@ -220,8 +250,7 @@ final class Transfer {
   }
 
   private func fetch(_ id: RequestID, from source: PeerID, _ run: PieceRun) {
-    guard outcome == .ongoing, let connection = node.connection(to: source, at: endpoints[source])
-    else {
+    guard let connection = node.connection(to: source, at: endpoints[source]) else {
       events.append(.finished(id, .failed))
       return
     }
@@ -266,6 +295,7 @@ final class Transfer {
     outcome = .complete
     for observer in Array(observers.values) { observer.transferGrew(self) }
     for observer in Array(observers.values) { observer.transferCompleted(self) }
+    noteUse()
   }
 
   private func fail(_ reason: String) {

@@ -82,7 +82,8 @@ extension Download {
     case .busy(let retryAfter):
       let refusals = min(neighbours[index].refusalCount + 1, 6)
       neighbours[index].refusalCount = refusals
-      let base = min(max(retryAfter, limits.busyDelay.lowerBound), limits.busyDelay.upperBound)
+      let asked = min(max(retryAfter, limits.busyDelay.lowerBound), limits.busyDelay.upperBound)
+      let base = min(asked * (1 << ((refusals - 1) / 2)), limits.busyDelay.upperBound)
       neighbours[index].busyUntil = now + chance.duration(in: (base / 2)...(base * 3 / 2))
     case .notHeld:
       for piece in request.run.pieces { unhold(PieceRun(piece), at: request.source) }
@@ -134,13 +135,14 @@ extension Download {
   func isLeased(_ piece: PieceIndex) -> Bool { leased.contains { $0.run.contains(piece) } }
 
   mutating func release(_ piece: PieceIndex) {
-    if !held.contains(piece), !busy.contains(piece), !isLeased(piece) { needed.insert(piece) }
+    guard isInScope(piece), !held.contains(piece), !busy.contains(piece), !isLeased(piece) else {
+      return
+    }
+    needed.insert(piece)
   }
 
   mutating func evicted(_ run: PieceRun) {
-    for piece in run.pieces where held.remove(piece) {
-      if !hasCompleted { needed.insert(piece) }
-    }
+    for piece in run.pieces where held.remove(piece) { release(piece) }
   }
 
   mutating func complain(_ kind: Complaint.Kind, of peer: PeerID, piece: PieceIndex) {
@@ -162,7 +164,7 @@ extension Download {
       for lease in over { lease.run.pieces.forEach { release($0) } }
     }
     promised.removeAll { $0.until <= now }
-    if requests.isEmpty, !isComplete, now - lastArrival >= limits.patience {
+    if requests.isEmpty, !isSettled, now - lastArrival >= limits.patience {
       hasGivenUp = true
       effects.append(.gaveUp(.nobodyHasIt))
     }

@@ -46,7 +46,7 @@ extension Download {
     talk.failureCount = 0
     talk.notBefore = now
     var interval = min(max(interval, .milliseconds(100)), .seconds(3_600))
-    if !isComplete {
+    if !isSettled {
       // A swarm that starts grows fast: the first reports follow each other closely.
       interval = min(interval, limits.warmUpDelay * (1 << min(talk.answerCount, 10)))
     }
@@ -59,7 +59,7 @@ extension Download {
       self.promise(
         [promise.run], by: promise.holder, until: now + min(promise.expected, .seconds(30)))
     }
-    guard !isComplete else { return }
+    guard !isSettled else { return }
     take(referral.leases, now: now, effects: &effects)
     if talk.askedForLeases, referral.leases.isEmpty, !referral.wantsWhole {
       talk.emptyCount += 1
@@ -102,10 +102,10 @@ extension Download {
   mutating func announceIfDue(now: Instant, effects: inout [Effect]) {
     guard talk.telling == nil, talk.notBefore <= now else { return }
     let wantsLease =
-      !isComplete && !needed.isEmpty && talk.leasesNotBefore <= now
+      !isSettled && !needed.isEmpty && talk.leasesNotBefore <= now
       && leasedOutstandingCount <= talk.grantCount / 2
     let isDue = talk.isUrgent || talk.due <= now || wantsLease
-    let isStarving = (isDue || talk.starvingAt <= now) && !isComplete && isStarving(now: now)
+    let isStarving = (isDue || talk.starvingAt <= now) && !isSettled && isStarving(now: now)
     guard isDue || (isStarving && talk.starvingAt <= now) else { return }
     var report = PackageReport(
       package: package, pieceCount: geometry.pieceCount, holdings: holdings)
@@ -146,16 +146,18 @@ extension Download {
     func consider(_ instant: Instant) { if instant > now { next = min(next, instant) } }
     if talk.telling == nil {
       consider(max(talk.due, talk.notBefore))
-      if !isComplete, !needed.isEmpty {
+      if !isSettled, !needed.isEmpty {
         consider(talk.leasesNotBefore)
         if requests.isEmpty { consider(talk.starvingAt) }
       }
     }
-    if !isComplete {
-      for neighbour in neighbours {
-        if neighbour.outstandingCount > 0 { consider(neighbour.lastProgress + limits.stallTime) }
-        consider(neighbour.busyUntil)
-        consider(neighbour.penaltyUntil)
+    if !isSettled {
+      for index in neighbours.indices {
+        if neighbours[index].outstandingCount > 0 {
+          consider(neighbours[index].lastProgress + limits.stallTime)
+        }
+        consider(neighbours[index].busyUntil)
+        consider(neighbours[index].penaltyUntil)
       }
       for lease in leased { consider(lease.deadline) }
       if wantedPiece != nil { consider(wantedSince + limits.readerPatience) }

@@ -3,14 +3,18 @@ package import Content
 /// Decides for one package what to fetch next and from whom. The shell feeds it events and performs
 /// the effects; it has no clock, no randomness of its own, and does nothing by itself.
 ///
-/// Invariant: a piece is in exactly one of `held`, `busy` (asked for, or being verified), `leased`
-/// (the origin is to be asked for it) and `needed`.
+/// Invariant: a piece is in at most one of `held`, `busy` (asked for, or being verified), `leased`
+/// (the origin is to be asked for it) and `needed`; and in exactly one of them unless the download
+/// is on demand and no reader wants the piece.
 package struct Download: Sendable {
   package let package: PackageID
   package let geometry: Geometry
   package let limits: DownloadLimits
   /// Verified and in the cache.
   package internal(set) var held: PieceSet
+  /// Only what readers want is fetched: the package is as good as it needs to be, or larger than the
+  /// cache. Every download is so once it has completed.
+  package private(set) var isOnDemand: Bool
 
   var needed: PieceSet
   var busy: PieceSet
@@ -41,7 +45,7 @@ package struct Download: Sendable {
 
   /// `held` are the pieces the cache has already.
   package init(
-    package id: PackageID, geometry: Geometry, held: PieceSet,
+    package id: PackageID, geometry: Geometry, held: PieceSet, isOnDemand: Bool = false,
     limits: DownloadLimits = DownloadLimits()
   ) {
     precondition(held.pieceCount == geometry.pieceCount, "the set belongs to the package")
@@ -49,7 +53,8 @@ package struct Download: Sendable {
     self.geometry = geometry
     self.limits = limits
     self.held = held
-    needed = held.inverted
+    self.isOnDemand = isOnDemand
+    needed = isOnDemand ? PieceSet(pieceCount: geometry.pieceCount) : held.inverted
     busy = PieceSet(pieceCount: geometry.pieceCount)
     availability = Array(repeating: 0, count: geometry.pieceCount)
     let origin = Source(
@@ -64,14 +69,14 @@ package struct Download: Sendable {
     _ event: Event, now: Instant, rng: inout some RandomNumberGenerator, effects: inout [Effect]
   ) {
     guard !hasGivenUp else { return }
+    excuseStandstill(now: now)
     // One draw for a step: everything below uses a generator the compiler can see through.
     var chance = SeededGenerator(seed: rng.next())
     take(event, now: now, chance: &chance, effects: &effects)
     guard isStarted, matters(event) else { return }
     watch(now: now, chance: &chance, effects: &effects)
-    if isComplete {
-      finish(effects: &effects)
-    } else {
+    if held.isFull { finish(effects: &effects) }
+    if !isSettled {
       fetchLeases(now: now, effects: &effects)
       fetchFromNeighbours(now: now, chance: &chance, effects: &effects)
       fetchDuplicates(now: now, chance: &chance, effects: &effects)
@@ -80,6 +85,14 @@ package struct Download: Sendable {
     }
     announceIfDue(now: now, effects: &effects)
     scheduleTick(now: now, effects: &effects)
+  }
+
+  /// A step that comes much later than the tick that was wished for says that this machine stood
+  /// still, not that its sources did.
+  private mutating func excuseStandstill(now: Instant) {
+    guard let tickAt, now - tickAt >= limits.standstillTime else { return }
+    for index in neighbours.indices { neighbours[index].lastProgress = now }
+    lastArrival = now
   }
 
   /// News of pieces that are not needed changes no decision; it is most of the news in a swarm.
@@ -124,6 +137,12 @@ package struct Download: Sendable {
       finished(id, outcome, now: now, chance: &chance, effects: &effects)
     case .wanted(let runs):
       wantedRuns = runs.filter { geometry.contains($0) }
+      if isOnDemand { adjustNeeded(now: now) }
+    case .widened:
+      guard isOnDemand, !held.isFull else { return }
+      isOnDemand = false
+      hasCompleted = false
+      adjustNeeded(now: now)
     case .evicted(let run):
       if geometry.contains(run) { evicted(run) }
     case .ticked:
@@ -132,6 +151,25 @@ package struct Download: Sendable {
   }
 
   package var isComplete: Bool { held.isFull || hasCompleted }
+
+  /// Nothing is to be fetched and nothing is under way.
+  var isSettled: Bool {
+    held.isFull || (isOnDemand && needed.isEmpty && leased.isEmpty && requests.isEmpty)
+  }
+
+  func isInScope(_ piece: PieceIndex) -> Bool {
+    !isOnDemand || wantedRuns.contains { $0.contains(piece) }
+  }
+
+  /// Takes into `needed` what the scope has, and out of it what the scope has not.
+  private mutating func adjustNeeded(now: Instant) {
+    let wasIdle = isSettled
+    needed = PieceSet(pieceCount: geometry.pieceCount)
+    held.inverted.forEach { release($0) }
+    guard wasIdle, !isSettled else { return }
+    lastArrival = now
+    talk.isUrgent = true
+  }
 
   /// Pieces that are being fetched or verified.
   package var inFlight: PieceSet { busy }
@@ -169,6 +207,7 @@ package struct Download: Sendable {
   private mutating func finish(effects: inout [Effect]) {
     guard !hasCompleted else { return }
     hasCompleted = true
+    isOnDemand = true
     for request in requests { effects.append(.cancel(request.id)) }
     requests = []
     leased = []

@@ -50,6 +50,8 @@ extension Download {
     case finished(RequestID, FetchOutcome)
     /// Somebody reads: these first, in this order. Replaces the former list.
     case wanted([PieceRun])
+    /// From now on the whole package is wanted, not only what readers wait for.
+    case widened
     case evicted(PieceRun)
     /// The time asked for with `.tick` has come.
     case ticked

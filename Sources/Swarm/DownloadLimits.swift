@@ -9,6 +9,8 @@ package struct DownloadLimits: Hashable, Sendable {
   package var followCountMax = 40
   /// Without a byte for this long, a source is left.
   package var stallTime: Duration = .milliseconds(1_500)
+  /// A tick this late excuses the sources' silence with our own.
+  package var standstillTime: Duration = .milliseconds(300)
   /// How long a source that stalled or broke is left alone.
   package var penaltyTime: Duration = .seconds(5)
   /// Pieces asked for twice at a time when nothing else is left to ask for.
@@ -16,7 +18,8 @@ package struct DownloadLimits: Hashable, Sendable {
   /// How often a starving download asks the tracker.
   package var starvingAnnounceDelay: ClosedRange<Duration> =
     .milliseconds(50)...(.milliseconds(250))
-  /// The second report follows the first after this, the third after twice that, up to the interval.
+  /// The second report follows the first after this, the third after twice that, and so on up to
+  /// the interval.
   package var warmUpDelay: Duration = .milliseconds(50)
   /// After an answer without leases, doubled each time up to the interval.
   package var emptyLeaseDelay: Duration = .milliseconds(20)

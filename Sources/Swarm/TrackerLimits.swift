@@ -6,7 +6,7 @@ package struct TrackerLimits: Hashable, Sendable {
   /// Sources named in one referral, the origin included.
   package var sourceCountMax = 41
   /// Members looked at to find them in a swarm too large to rank as a whole.
-  package var sampleCountMax = 96
+  package var sampleCountMax = 64
   /// Members looked at to find what a starving one cannot get from anybody.
   package var reachableCountMax = 512
   /// How often a peer is to report: the shortest, for small swarms, and the longest.

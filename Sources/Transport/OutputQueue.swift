@@ -19,12 +19,14 @@ struct OutputQueue {
     case file(OpenFile, unsent: Range<Int>)
   }
 
-  private var segments = Deque<Segment>()
+  /// Most queues never hold more than one segment: that one needs no storage of its own.
+  private(set) var first: Segment?
+  /// Those after the first; without storage when there are none.
+  private var rest = Deque<Segment>()
   private(set) var byteCount = 0
 
-  var isEmpty: Bool { segments.isEmpty }
-  var first: Segment? { segments.first }
-  var hasMoreThanOneSegment: Bool { segments.count > 1 }
+  var isEmpty: Bool { first == nil }
+  var hasMoreThanOneSegment: Bool { !rest.isEmpty }
 
   mutating func append(_ bytes: UnsafeRawBufferPointer, from pool: BufferPool) {
     var rest = bytes
@@ -43,7 +45,7 @@ struct OutputQueue {
     guard bytes.count >= Self.keptArrayByteCountMin else {
       return bytes.withUnsafeBytes { append($0, from: pool) }
     }
-    segments.append(.array(bytes, unsent: bytes.indices))
+    append(.array(bytes, unsent: bytes.indices))
     byteCount += bytes.count
   }
 
@@ -53,36 +55,54 @@ struct OutputQueue {
     if slice.range.count <= Self.copiedSliceByteCountMax, copy(slice, from: pool) { return }
     let offset = slice.range.offset + (fillsLastBuffer ? fillLastBuffer(from: slice) : 0)
     guard offset < slice.range.end else { return }
-    segments.append(.file(slice.file, unsent: offset..<slice.range.end))
+    append(.file(slice.file, unsent: offset..<slice.range.end))
     byteCount += slice.range.end - offset
   }
 
   /// Counts bytes of the first segment as sent.
   mutating func removeFirst(_ count: Int, to pool: BufferPool) {
     byteCount -= count
-    switch segments[0] {
-    case .buffer(let buffer, let unsent):
-      let rest = unsent.dropFirst(count)
-      if rest.isEmpty {
+    switch first {
+    case .buffer(let buffer, let unsent)?:
+      let left = unsent.dropFirst(count)
+      if left.isEmpty {
         pool.giveBack(buffer)
-        segments.removeFirst()
+        advance()
       } else {
-        segments[0] = .buffer(buffer, unsent: rest)
+        first = .buffer(buffer, unsent: left)
       }
-    case .array(let bytes, let unsent):
-      let rest = unsent.dropFirst(count)
-      if rest.isEmpty { segments.removeFirst() } else { segments[0] = .array(bytes, unsent: rest) }
-    case .file(let file, let unsent):
-      let rest = unsent.dropFirst(count)
-      if rest.isEmpty { segments.removeFirst() } else { segments[0] = .file(file, unsent: rest) }
+    case .array(let bytes, let unsent)?:
+      let left = unsent.dropFirst(count)
+      if left.isEmpty { advance() } else { first = .array(bytes, unsent: left) }
+    case .file(let file, let unsent)?:
+      let left = unsent.dropFirst(count)
+      if left.isEmpty { advance() } else { first = .file(file, unsent: left) }
+    case nil: preconditionFailure("bytes of no segment were sent")
     }
   }
 
   /// Drops everything; borrowed buffers go back.
   mutating func removeAll(to pool: BufferPool) {
-    for case .buffer(let buffer, _) in segments { pool.giveBack(buffer) }
-    segments = []
+    while let segment = first {
+      if case .buffer(let buffer, _) = segment { pool.giveBack(buffer) }
+      advance()
+    }
     byteCount = 0
+  }
+
+  private mutating func advance() {
+    first = rest.popFirst()
+    if rest.isEmpty { rest = Deque() }
+  }
+
+  private var last: Segment? { rest.last ?? first }
+
+  private mutating func replaceLast(with segment: Segment) {
+    if rest.isEmpty { first = segment } else { rest[rest.count - 1] = segment }
+  }
+
+  private mutating func append(_ segment: Segment) {
+    if first == nil { first = segment } else { rest.append(segment) }
   }
 
   private mutating func copy(_ slice: FileSlice, from pool: BufferPool) -> Bool {
@@ -99,7 +119,7 @@ struct OutputQueue {
 
   /// - Returns: the bytes copied, 0 when there is no room or memory does not have them.
   private mutating func fillLastBuffer(from slice: FileSlice) -> Int {
-    guard case .buffer(let buffer, let unsent)? = segments.last else { return 0 }
+    guard case .buffer(let buffer, let unsent)? = last else { return 0 }
     let room = UnsafeMutableRawBufferPointer(
       rebasing: buffer[unsent.upperBound...].prefix(slice.range.count))
     guard !room.isEmpty,
@@ -114,28 +134,28 @@ struct OutputQueue {
   private mutating func roomAtEnd(
     from pool: BufferPool, atLeast byteCount: Int = 1
   ) -> (buffer: UnsafeMutableRawBufferPointer, end: Int) {
-    if case .buffer(let buffer, let unsent)? = segments.last,
+    if case .buffer(let buffer, let unsent)? = last,
       buffer.count - unsent.upperBound >= byteCount
     {
       return (buffer, unsent.upperBound)
     }
     let buffer = pool.take()
-    segments.append(.buffer(buffer, unsent: 0..<0))
+    append(.buffer(buffer, unsent: 0..<0))
     return (buffer, 0)
   }
 
   private mutating func extendLastBuffer(by count: Int) {
-    guard case .buffer(let buffer, let unsent)? = segments.last else {
+    guard case .buffer(let buffer, let unsent)? = last else {
       preconditionFailure("the last segment is no buffer")
     }
-    segments[segments.count - 1] = .buffer(
-      buffer, unsent: unsent.lowerBound..<unsent.upperBound + count)
+    replaceLast(with: .buffer(buffer, unsent: unsent.lowerBound..<unsent.upperBound + count))
   }
 
   private mutating func dropLastBufferIfEmpty(to pool: BufferPool) {
-    guard case .buffer(let buffer, let unsent)? = segments.last, unsent.isEmpty else { return }
+    guard case .buffer(let buffer, let unsent)? = last, unsent.isEmpty else { return }
     pool.giveBack(buffer)
-    segments.removeLast()
+    if rest.popLast() == nil { first = nil }
+    if rest.isEmpty { rest = Deque() }
   }
 }
 

@@ -19,7 +19,7 @@ struct SourceTree {
       let names = FileManager.default.enumerator(atPath: base.path)?.compactMap { $0 as? String }
       return (names ?? []).sorted()
         .filter { name in suffixes.contains { name.hasSuffix($0) } }
-        .compactMap { name in
+        .compactMap { (name: String) -> File? in
           guard
             let text = try? String(contentsOf: base.appending(path: name), encoding: .utf8)
           else { return nil }
