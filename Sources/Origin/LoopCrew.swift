@@ -12,7 +12,6 @@ final class LoopCrew {
   private enum Order: Sendable {
     case drain
     case end
-    case reload
   }
 
   private let state: OriginState
@@ -110,7 +109,6 @@ final class LoopCrew {
     switch order {
     case .drain: loop.drain()
     case .end: loop.end()
-    case .reload: loop.reloadCertificates()
     }
   }
 
@@ -119,7 +117,9 @@ final class LoopCrew {
       signals.append(try Signal(loop.loop, number) { [unowned self] in self.askedToEnd() })
     }
     signals.append(
-      try Signal(loop.loop, SignalDescriptor.hangUp) { [unowned self] in self.tell(.reload) })
+      try Signal(loop.loop, SignalDescriptor.hangUp) { [unowned self] in
+        self.state.reloadCertificates()
+      })
   }
 
   /// The first time responses may finish, the second time not.

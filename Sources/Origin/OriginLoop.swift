@@ -34,7 +34,6 @@ final class OriginLoop: RequestHandler {
   var whenDone: (() -> Void)?
 
   private var server: Server?
-  private var tls: TLSServer?
   private var drainTimer: Timer?
 
   init(_ state: OriginState) throws(SystemError) {
@@ -57,21 +56,11 @@ final class OriginLoop: RequestHandler {
   ) throws(OriginError) -> OriginEndpoints {
     guard let server else { return OriginEndpoints() }
     var actual = OriginEndpoints()
-    if !endpoints.tls.isEmpty, tls == nil {
-      do {
-        tls = try TLSServer(
-          state.configuration.tlsCertificates.map {
-            .init(certificatePath: $0.certificateFile, keyPath: $0.keyFile)
-          })
-      } catch {
-        throw .certificate(reason: error.description)
-      }
-    }
     for endpoint in endpoints.plain {
       actual.plain.append(try Self.listen(server, on: endpoint, sharesPort, tls: nil))
     }
     for endpoint in endpoints.tls {
-      actual.tls.append(try Self.listen(server, on: endpoint, sharesPort, tls: tls))
+      actual.tls.append(try Self.listen(server, on: endpoint, sharesPort, tls: state.tls))
     }
     return actual
   }
@@ -107,16 +96,6 @@ final class OriginLoop: RequestHandler {
 
   private func finish() {
     if let whenDone { whenDone() } else { loop.stop() }
-  }
-
-  func reloadCertificates() {
-    guard let tls else { return }
-    do {
-      try tls.reload()
-      log.info("certificates read again")
-    } catch {
-      log.error("the certificates stay as they were", metadata: ["reason": "\(error)"])
-    }
   }
 }
 
