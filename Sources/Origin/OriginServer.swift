@@ -94,6 +94,15 @@ package final class OriginServer {
 
   private func openTLS() throws(OriginError) -> TLSServer? {
     guard !configuration.tlsListen.isEmpty else { return nil }
+    for identity in configuration.tlsCertificates {
+      for path in [identity.certificateFile, identity.keyFile] {
+        do {
+          _ = try OpenFile(path: path)
+        } catch {
+          throw .certificate(reason: "\(path): \(OriginError.reason(error))")
+        }
+      }
+    }
     do {
       return try TLSServer(
         configuration.tlsCertificates.map {
