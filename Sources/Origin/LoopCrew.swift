@@ -36,10 +36,9 @@ final class LoopCrew {
 
   /// Listens with all loops.
   /// - Returns: where, with the ports that the kernel picked.
-  func start(on asked: OriginEndpoints) throws(OriginError) -> OriginEndpoints {
+  func start(on endpoints: OriginEndpoints) throws(OriginError) -> OriginEndpoints {
     let count = state.configuration.loopCount
-    let endpoints = ListenPlan.expand(asked)
-    if count > 1 { try ListenPlan.refuseTakenPorts(endpoints) }
+    if count > 1 { try refuseTakenPorts(endpoints) }
     do {
       // Before there are other threads: they inherit that these signals go nowhere else.
       let first = try OriginLoop(state)
@@ -54,7 +53,7 @@ final class LoopCrew {
         self.servingCount -= 1
         self.stopIfDone()
       }
-      let actual = try ListenPlan.listen(first, on: endpoints, sharesPort: count > 1)
+      let actual = try first.listen(on: endpoints, sharesPort: count > 1)
       for number in 1..<max(count, 1) { try startLoop(number, on: actual) }
       scheduleHousekeeping(first)
       return actual
@@ -66,6 +65,18 @@ final class LoopCrew {
       throw .system("cannot start: \(error)")
     } catch {
       preconditionFailure("only these two are thrown: \(error)")
+    }
+  }
+
+  /// Sockets that share a port would also share it with another origin, which nobody wants.
+  private func refuseTakenPorts(_ endpoints: OriginEndpoints) throws(OriginError) {
+    for endpoint in endpoints.all where endpoint.port != 0 {
+      do {
+        _ = try Socket.listening(on: endpoint, sharesPort: false)
+      } catch {
+        guard error.isAddressInUse else { continue }
+        throw .portTaken(endpoint)
+      }
     }
   }
 
