@@ -87,7 +87,7 @@ final class Connection {
   /// True when the other side ends the stream and sends nothing more before.
   func ends() -> Bool { received.isEmpty && !fill() }
 
-  private func take(_ count: Int) throws -> [UInt8] {
+  func take(_ count: Int) throws -> [UInt8] {
     while received.count < count {
       guard fill() else { throw Failure("the stream ended inside an answer") }
     }
