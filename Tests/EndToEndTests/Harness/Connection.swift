@@ -23,6 +23,9 @@ final class Connection {
     guard code == 0 else { throw Failure("cannot connect to port \(port): errno \(errno)") }
   }
 
+  /// One that somebody else accepted.
+  init(adopting socket: Int32) { self.socket = socket }
+
   deinit { close(socket) }
 
   private func connect4(_ port: UInt16) -> Int32 {
@@ -87,7 +90,7 @@ final class Connection {
   /// True when the other side ends the stream and sends nothing more before.
   func ends() -> Bool { received.isEmpty && !fill() }
 
-  private func take(_ count: Int) throws -> [UInt8] {
+  func take(_ count: Int) throws -> [UInt8] {
     while received.count < count {
       guard fill() else { throw Failure("the stream ended inside an answer") }
     }
@@ -106,6 +109,16 @@ final class Connection {
       searched = received.count
       guard fill() else { throw Failure("the stream ended inside a head") }
     }
+  }
+
+  /// The lines of the next request's head, which has no body; nil at the end of the stream.
+  func receiveRequest() -> [String]? {
+    var lines: [String] = []
+    while let line = try? takeLine() {
+      if line.isEmpty { return lines }
+      lines.append(line)
+    }
+    return nil
   }
 
   /// The next answer; interim ones are passed over. `isHead` when the request was one.

@@ -19,21 +19,7 @@ final class Relay: Sendable {
 
   /// Lets `allowance` bytes of answers pass, over all connections together.
   init(to target: UInt16, allowance: Int) throws {
-    let socket = Glibc.socket(
-      AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let isBound = withUnsafeMutablePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(socket, $0, length) == 0 && listen(socket, 64) == 0
-          && getsockname(socket, $0, &length) == 0
-      }
-    }
-    guard isBound else { throw Failure("the relay cannot listen") }
-    port = UInt16(bigEndian: address.sin_port)
-    listener = socket
+    (listener, port) = try listenOnLoopback()
     self.target = target
     state = Mutex(State(allowance: allowance))
     Thread.detachNewThread { self.accept() }
@@ -128,4 +114,21 @@ final class Relay: Sendable {
     }
     return true
   }
+}
+
+/// A listening socket on a port that the system picks.
+func listenOnLoopback() throws -> (socket: Int32, port: UInt16) {
+  let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+  let isBound = withUnsafeMutablePointer(to: &address) {
+    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      bind(socket, $0, length) == 0 && listen(socket, 64) == 0
+        && getsockname(socket, $0, &length) == 0
+    }
+  }
+  guard isBound else { throw Failure("cannot listen") }
+  return (socket, UInt16(bigEndian: address.sin_port))
 }
