@@ -74,7 +74,7 @@ final class GatewayStream: BodySource, TransferObserver {
   func transferCompleted(_ transfer: Transfer) { pump() }
 
   /// Too late for a status: the response ends short, which its length shows.
-  func transferFailed(_ transfer: Transfer, _ reason: String) { connection?.close() }
+  func transferFailed(_ transfer: Transfer, _ error: PeerError) { connection?.close() }
 
   private func pump() {
     guard let connection, connection.isOpen else { return }
@@ -92,6 +92,8 @@ final class GatewayStream: BodySource, TransferObserver {
         if offset == range.count { (partIndex, offset) = (partIndex + 1, 0) }
       }
     }
+    // First of all: what follows may call back, and the connection may go on to its next request.
+    self.connection = nil
     transfer.removeReader(self)
     connection.endStreaming()
   }

@@ -69,7 +69,7 @@ package final class Getter {
       return result
     } catch {
       bar.clear()
-      return error.isUnverified ? .unverified("\(error)") : .failed("\(error)")
+      return Self.outcome(of: error)
     }
   }
 
@@ -116,10 +116,10 @@ package final class Getter {
         switch transfer.outcome {
         case .ongoing: break
         case .complete: transferCompleted(transfer)
-        case .failed(let reason): end(.failed(reason))
+        case .failed(let error): end(Self.outcome(of: error))
         }
       case .failure(let error):
-        end(error.isUnverified ? .unverified("\(error)") : .failed("\(error)"))
+        end(Self.outcome(of: error))
       }
     }
   }
@@ -228,8 +228,9 @@ extension Getter: TransferObserver {
     publish(transfer, node)
   }
 
-  func transferFailed(_ transfer: Transfer, _ reason: String) {
-    let isUnverified = transfer.tally.rejectedPieceCount > 0
-    end(isUnverified ? .unverified(reason) : .failed(reason))
+  func transferFailed(_ transfer: Transfer, _ error: PeerError) { end(Self.outcome(of: error)) }
+
+  private static func outcome(of error: PeerError) -> Outcome {
+    error.isUnverified ? .unverified("\(error)") : .failed("\(error)")
   }
 }
