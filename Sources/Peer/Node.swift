@@ -146,6 +146,10 @@ final class Node {
 
   private func decided(_ result: IntakeResult) {
     transfers[result.package]?.decided(result)
+    resumePaused()
+  }
+
+  private func resumePaused() {
     guard !paused.isEmpty, intake.hasRoom else { return }
     let waiting = paused
     paused = []
@@ -209,6 +213,8 @@ final class Node {
   private func sweep() {
     sweepTimer?.schedule(after: Self.sweepInterval)
     pool.sweep(now: loop.now)
+    // When every connection was paused in the middle of a piece, no verdict comes to resume one.
+    resumePaused()
   }
 
   private func keepAlive() {
