@@ -86,7 +86,10 @@ final class PeerHandler: RequestHandler {
     let representation = Representation(
       byteCount: transfer.geometry.byteCount, etag: EntityTag(transfer.stored.id).field,
       modified: transfer.manifest.modified, contentType: Array(ContentType.unknown.utf8))
-    let plan = ContentPlan(head, bytes: bytes, for: representation)
+    var plan = ContentPlan(head, bytes: bytes, for: representation)
+    // Several ranges: a server may send the whole instead (RFC 9110 section 14.2), and the whole
+    // passes the gate.
+    if case .ranges = plan { plan = .whole }
     let range: ByteRange?
     switch plan {
     case .range(let wanted): range = wanted
@@ -94,7 +97,7 @@ final class PeerHandler: RequestHandler {
     case .notModified, .preconditionFailed, .unsatisfiable, .ranges: range = nil
     }
     guard let range, head.method == .get else {
-      // Heads only, and several ranges: a browser may ask so, a peer does not.
+      // No content: a browser may ask so, a peer does not.
       guard transfer.stored.isWhole, transfer.stored.isIntact, let all = wholeSlice(transfer) else {
         return connection.respondText(.notFound, "this peer has only a part of the package")
       }
