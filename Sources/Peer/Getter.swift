@@ -53,19 +53,22 @@ package final class Getter {
       let node = try Node(
         loop, origin: origin, settings: settings, counters: PeerCounters(), log: log)
       self.node = node
-      _ = try node.listen()
-      try stopOnSignals(loop, node)
+      do throws(PeerError) {
+        _ = try node.listen()
+        try stopOnSignals(loop, node)
+      } catch {
+        closeAfterFailure(node)
+        throw error
+      }
       askForManifest(ManifestLoader(node), node)
       loop.run()
       bar.clear()
       let result = outcome ?? .failed("the download ended without a result")
-      do throws(PeerError) {
-        try close(node)
-      } catch  where result == .done {
-        throw error
-      } catch {
-        log.error("\(error)")
+      guard result == .done else {
+        closeAfterFailure(node)
+        return result
       }
+      try close(node)
       return result
     } catch {
       bar.clear()
@@ -73,12 +76,21 @@ package final class Getter {
     }
   }
 
+  private func closeAfterFailure(_ node: Node) {
+    do throws(PeerError) {
+      try close(node)
+    } catch {
+      log.error("\(error)")
+    }
+  }
+
   /// The work directory goes when there is nothing in it to go on with.
   private func close(_ node: Node) throws(PeerError) {
     let isOfUse = !isPublished && (!node.store.packages().isEmpty || plain?.hasPart == true)
-    if !isOfUse { try plain?.discardPart() }
+    let keepsCache = configuration.cache != nil
+    if !isOfUse { try plain?.discardPart(removingDirectory: keepsCache) }
     do throws(StorageError) {
-      try node.close(removingStore: configuration.cache == nil && !isOfUse)
+      try node.close(removingStore: !keepsCache && !isOfUse)
     } catch {
       throw error.asPeerError
     }
