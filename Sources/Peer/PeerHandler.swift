@@ -151,6 +151,9 @@ final class PeerHandler: RequestHandler {
 
   // MARK: The tree
 
+  /// Work waiting for the workers; beyond it nobody is told of the tree.
+  private static let waitingTreeCountMax = 64
+
   private func tree(
     _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
     on connection: ServerConnection
@@ -163,6 +166,12 @@ final class PeerHandler: RequestHandler {
       slice = asked
     } catch {
       return connection.respondText(error.status, error.reason)
+    }
+    // The workers verify what arrives; questions must not keep them from it.
+    guard node.workers.waitingCount < Self.waitingTreeCountMax else {
+      return connection.respondText(.serviceUnavailable, "too many parts of trees are asked for") {
+        HeadWriter.field(.retryAfter, 1, to: &$0)
+      }
     }
     let stored = transfer.stored
     node.offLoop.run {
