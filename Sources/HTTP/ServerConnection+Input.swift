@@ -39,7 +39,9 @@ extension ServerConnection {
     stream.pauseReading()
     switch machine.endedInput() {
     case .finish: finish()
-    case .finishResponse: break
+    case .finishResponse:
+      // An endless body has no end to wait for: who ends its side of that has gone.
+      if machine.state == .streamingBody, streamsUntilEnded { stream.close() }
     }
   }
 

@@ -34,17 +34,18 @@ package final class PeerServer {
     // Its server does not keep it.
     node.keep(gateway)
     let gatewayServer = Server(loop, handler: gateway)
-    var gatewayEndpoint: Endpoint?
+    var gatewayEndpoints: [Endpoint] = []
     if let endpoint = configuration.gateway {
-      gatewayEndpoint = try Node.listen(gatewayServer, on: endpoint)
+      gatewayEndpoints = try Node.listen(gatewayServer, on: endpoint)
     }
-    for endpoint in endpoints + (gatewayEndpoint.map { [$0] } ?? []) {
+    for endpoint in endpoints + gatewayEndpoints {
       StandardStream.output.write("listening on \(endpoint)\n")
     }
     log.info(
       "serving peers of \(configuration.origin)",
       metadata: [
-        "cache": "\(configuration.cache)", "gateway": "\(gatewayEndpoint?.description ?? "none")",
+        "cache": "\(configuration.cache)",
+        "gateway": "\(gatewayEndpoints.first?.description ?? "none")",
       ])
     resume(node, gateway)
     try stopOnSignals(loop, node, gatewayServer)

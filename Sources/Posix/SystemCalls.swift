@@ -40,6 +40,12 @@ package enum SystemCalls {
     return try body()
   }
 
+  /// For calls that a library makes for us: the failure that a test wants there, if any.
+  package static func injectedFailure(_ call: StaticString) -> Int32? {
+    guard isArmed, case .failure(let code)? = fault(for: call) else { return nil }
+    return code
+  }
+
   private static let armedCount = Atomic<Int>(0)
   private static let plans = Mutex<[UInt: [Fault]]>([:])
 

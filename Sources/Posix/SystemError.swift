@@ -17,6 +17,7 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// What to throw for a library that only says it could not.
   package static let noMemory = ENOMEM
+  package static let noSpace = ENOSPC
   /// What to say where the fault is in what was received, not in a call.
   package static let protocolError = EPROTO
 

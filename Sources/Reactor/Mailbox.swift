@@ -11,7 +11,7 @@ package final class Mailbox<Message: Sendable>: Sendable {
   /// - Parameter receiver: called on the loop, once per message.
   package init(_ loop: EventLoop, receiver: @escaping (Message) -> Void) throws(SystemError) {
     slot = try MailSlot()
-    loop.attach(MailReceiver(loop, slot, receiver))
+    loop.attach(try MailReceiver(loop, slot, receiver))
   }
 
   deinit { slot.close() }
@@ -59,12 +59,14 @@ private final class MailReceiver<Message: Sendable>: WatchHandler {
   private let receiver: (Message) -> Void
   private var watch: Watch?
 
-  init(_ loop: EventLoop, _ slot: MailSlot<Message>, _ receiver: @escaping (Message) -> Void) {
+  init(
+    _ loop: EventLoop, _ slot: MailSlot<Message>, _ receiver: @escaping (Message) -> Void
+  ) throws(SystemError) {
     self.loop = loop
     self.slot = slot
     self.receiver = receiver
     watch = Watch(loop, slot.event.rawDescriptor, .read, handler: self)
-    watch?.turnOn()
+    try watch?.turnOnOrThrow()
   }
 
   func watchIsReady(_ watch: Watch) {

@@ -13,7 +13,7 @@ package final class Signal: WatchHandler {
     source = try SignalDescriptor(number)
     self.body = body
     watch = Watch(loop, source.rawDescriptor, .read, handler: self)
-    watch?.turnOn()
+    try watch?.turnOnOrThrow()
   }
 
   package func watchIsReady(_ watch: Watch) {

@@ -1,4 +1,5 @@
 import CLibevent
+import Posix
 
 /// Told when a descriptor is ready.
 package protocol WatchHandler: AnyObject {
@@ -47,12 +48,21 @@ package final class Watch {
     event.deallocate()
   }
 
-  package func turnOn() {
-    guard !isOn else { return }
-    let result = spate_event_add(event, -1)
-    // Out of memory, or a descriptor that epoll cannot watch: ours, not the network's.
-    precondition(result == 0, "a descriptor cannot be watched")
+  /// - Returns: false, and nothing is watched, when the kernel has no memory for one more or the
+  ///   user's limit of watches is reached.
+  @discardableResult
+  package func turnOn() -> Bool {
+    guard !isOn else { return true }
+    guard SystemCalls.injectedFailure("epoll_ctl") == nil, spate_event_add(event, -1) == 0 else {
+      return false
+    }
     isOn = true
+    return true
+  }
+
+  /// For what is set up at start, where there is nothing to fall back on.
+  func turnOnOrThrow() throws(SystemError) {
+    guard turnOn() else { throw SystemError(code: SystemError.noSpace, call: "epoll_ctl") }
   }
 
   package func turnOff() {

@@ -1,4 +1,5 @@
 import Content
+import HeapModule
 import Swarm
 
 /// What happens in the simulated world, and when.
@@ -23,14 +24,35 @@ struct SimulationEvent: Comparable, Sendable {
   let instant: Instant
   /// Orders equal instants the way they were entered.
   let number: UInt64
-  let kind: Kind
+  /// Where its kind is kept: the heap moves only plain words.
+  let place: Int
 
   static func < (left: Self, right: Self) -> Bool {
     (left.instant, left.number) < (right.instant, right.number)
   }
+}
 
-  static func == (left: Self, right: Self) -> Bool {
-    (left.instant, left.number) == (right.instant, right.number)
+/// What is going to happen, earliest first.
+struct Agenda {
+  private var heap = Heap<SimulationEvent>()
+  private var kinds: [SimulationEvent.Kind?] = []
+  private var freePlaces: [Int] = []
+  private var number: UInt64 = 0
+
+  var count: Int { heap.count }
+
+  mutating func add(_ kind: SimulationEvent.Kind, at instant: Instant) {
+    number += 1
+    let place = freePlaces.popLast() ?? kinds.count
+    if place == kinds.count { kinds.append(kind) } else { kinds[place] = kind }
+    heap.insert(SimulationEvent(instant: instant, number: number, place: place))
+  }
+
+  mutating func next() -> (instant: Instant, kind: SimulationEvent.Kind)? {
+    guard let event = heap.popMin(), let kind = kinds[event.place] else { return nil }
+    kinds[event.place] = nil
+    freePlaces.append(event.place)
+    return (event.instant, kind)
   }
 }
 

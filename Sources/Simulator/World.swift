@@ -1,5 +1,4 @@
 import Content
-import HeapModule
 import Swarm
 
 /// The swarm in virtual time: the real decisions, a simulated network between them. Requests of one
@@ -24,8 +23,7 @@ struct World {
   let scenario: SimulationScenario
   let geometry: Geometry
   var now: Instant = .zero
-  var events = Heap<SimulationEvent>()
-  var eventCount: UInt64 = 0
+  var agenda = Agenda()
   var tracker: Tracker
   var trackerRng: SeededGenerator
   var network: Network
@@ -81,11 +79,11 @@ struct World {
     }
     schedule(.sweeps, at: .zero + Self.sweepTime)
     let end = Instant.zero + scenario.timeMax
-    while unfinishedCount > 0, let event = events.popMin(), event.instant <= end {
+    while unfinishedCount > 0, let event = agenda.next(), event.instant <= end {
       now = event.instant
       perform(event.kind)
       shareIfDirty()
-      if events.count > Self.eventCountMax {
+      if agenda.count > Self.eventCountMax {
         violate("the event queue is bounded")
         break
       }
@@ -94,8 +92,7 @@ struct World {
   }
 
   mutating func schedule(_ kind: SimulationEvent.Kind, at instant: Instant) {
-    eventCount += 1
-    events.insert(SimulationEvent(instant: instant, number: eventCount, kind: kind))
+    agenda.add(kind, at: instant)
   }
 
   mutating func schedule(_ kind: SimulationEvent.Kind, after duration: Duration) {

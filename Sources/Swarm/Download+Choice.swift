@@ -50,22 +50,42 @@ extension Download {
   }
 
   /// Neighbours that may be asked now: new ones while fewer than `sourceCountMax` are at work, and
-  /// only when none of those can be, second requests to those that are.
+  /// only when none of those can be, second requests to those that are. Sources far slower than the
+  /// mean come on top, so that they do not keep the line idle.
   private func askable(now: Instant) -> (fresh: [Int], working: [Int]) {
     var fresh: [Int] = []
     var working: [Int] = []
     var workingCount = 0
+    var slowCount = 0
+    let slowRate = meanRate / 4
     for index in neighbours.indices.dropFirst() {
-      let neighbour = neighbours[index]
-      if neighbour.outstandingCount > 0 { workingCount += 1 }
-      guard neighbour.isUsable(now: now), neighbour.busyUntil <= now else { continue }
-      if neighbour.outstandingCount == 0 {
-        fresh.append(index)
-      } else if neighbour.outstandingCount < limits.requestsPerSourceMax {
-        working.append(index)
+      let outstanding = neighbours[index].outstandingCount
+      if outstanding > 0 {
+        if neighbours[index].byteRate > 0, neighbours[index].byteRate < slowRate,
+          slowCount < limits.sourceCountMax
+        {
+          slowCount += 1
+        } else {
+          workingCount += 1
+        }
       }
+      guard outstanding < limits.requestsPerSourceMax, neighbours[index].busyUntil <= now,
+        neighbours[index].isUsable(now: now)
+      else { continue }
+      if outstanding == 0 { fresh.append(index) } else { working.append(index) }
     }
     return (workingCount < limits.sourceCountMax ? fresh : [], working)
+  }
+
+  /// Of the neighbours that were measured, bytes a second.
+  private var meanRate: Int {
+    var sum = 0
+    var count = 0
+    for index in neighbours.indices.dropFirst() where neighbours[index].byteRate > 0 {
+      sum += min(neighbours[index].byteRate, 1 << 40)
+      count += 1
+    }
+    return count > 0 ? sum / count : 0
   }
 
   private func choice(

@@ -82,7 +82,8 @@ extension Download {
     case .busy(let retryAfter):
       let refusals = min(neighbours[index].refusalCount + 1, 6)
       neighbours[index].refusalCount = refusals
-      let base = min(max(retryAfter, limits.busyDelay.lowerBound), limits.busyDelay.upperBound)
+      let asked = min(max(retryAfter, limits.busyDelay.lowerBound), limits.busyDelay.upperBound)
+      let base = min(asked * (1 << ((refusals - 1) / 2)), limits.busyDelay.upperBound)
       neighbours[index].busyUntil = now + chance.duration(in: (base / 2)...(base * 3 / 2))
     case .notHeld:
       for piece in request.run.pieces { unhold(PieceRun(piece), at: request.source) }

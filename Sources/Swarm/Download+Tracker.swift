@@ -152,10 +152,12 @@ extension Download {
       }
     }
     if !isSettled {
-      for neighbour in neighbours {
-        if neighbour.outstandingCount > 0 { consider(neighbour.lastProgress + limits.stallTime) }
-        consider(neighbour.busyUntil)
-        consider(neighbour.penaltyUntil)
+      for index in neighbours.indices {
+        if neighbours[index].outstandingCount > 0 {
+          consider(neighbours[index].lastProgress + limits.stallTime)
+        }
+        consider(neighbours[index].busyUntil)
+        consider(neighbours[index].penaltyUntil)
       }
       for lease in leased { consider(lease.deadline) }
       if wantedPiece != nil { consider(wantedSince + limits.readerPatience) }

@@ -18,7 +18,8 @@ package struct DownloadLimits: Hashable, Sendable {
   /// How often a starving download asks the tracker.
   package var starvingAnnounceDelay: ClosedRange<Duration> =
     .milliseconds(50)...(.milliseconds(250))
-  /// The second report follows the first after this, the third after twice that, up to the interval.
+  /// The second report follows the first after this, the third after twice that, and so on up to
+  /// the interval.
   package var warmUpDelay: Duration = .milliseconds(50)
   /// After an answer without leases, doubled each time up to the interval.
   package var emptyLeaseDelay: Duration = .milliseconds(20)

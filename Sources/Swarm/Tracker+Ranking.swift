@@ -24,61 +24,79 @@ extension Tracker {
     tableIndex: Int, address: IPAddress, site: String, except asker: UInt32?, now: Instant,
     rng: inout some RandomNumberGenerator
   ) -> [Source] {
-    guard let table = tables[tableIndex] else { return [] }
-    var ranked: [(rank: UInt64, source: Source)] = []
-    for index in candidates(in: table, rng: &rng) {
-      let member = table.members[index]
-      guard member.isCounted, member.slot != asker, let peer = peers[Int(member.slot)],
-        peer.uploads.limit > 0, peer.uploads.active <= peer.uploads.limit
+    guard let memberCount = tables[tableIndex]?.members.count else { return [] }
+    var ranked: [(rank: UInt64, member: Int)] = []
+    ranked.reserveCapacity(min(memberCount, limits.sampleCountMax))
+    for index in candidates(among: memberCount, rng: &rng) {
+      let slot = tables[tableIndex]!.members[index].slot
+      guard tables[tableIndex]!.members[index].isCounted, slot != asker,
+        let rank = rank(
+          slot, isEmpty: tables[tableIndex]!.members[index].held.isEmpty, address: address,
+          site: site, asker: asker, now: now)
       else { continue }
-      if let asker, peers[Int(asker)]?.shuns(member.slot, now: now) == true { continue }
-      let source = Source(
-        peer: peer.id, endpoint: peer.endpoint, heldPieceCount: member.held.count,
-        uploads: peer.uploads, isNear: peer.isNear(address: address, site: site))
-      ranked.append((rank(peer, source, now: now) | rng.next() >> 8, source))
+      ranked.append((rank << 56 | rng.next() >> 8, index))
     }
     ranked.sort { $0.rank < $1.rank }
     let origin = Source(
       peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
-      heldPieceCount: table.geometry.pieceCount, uploads: originLoad, isNear: false)
-    let chosen = mixed(ranked.map(\.source))
+      heldPieceCount: tables[tableIndex]!.geometry.pieceCount, uploads: originLoad, isNear: false)
+    let chosen = mixed(ranked).map { entry in
+      let slot = tables[tableIndex]!.members[entry.member].slot
+      let peer = peers[Int(slot)]!
+      return Source(
+        peer: peer.id, endpoint: peer.endpoint,
+        heldPieceCount: tables[tableIndex]!.members[entry.member].held.count,
+        uploads: peer.uploads, isNear: Self.isNear(entry.rank))
+    }
     let isAlone = !chosen.contains { $0.heldPieceCount > 0 }
     return isAlone ? [origin] + chosen : chosen + [origin]
   }
 
+  /// All members of a small table; of a large one, some drawn at random and in that order.
   private func candidates(
-    in table: PackageTable, rng: inout some RandomNumberGenerator
+    among count: Int, rng: inout some RandomNumberGenerator
   ) -> [Int] {
-    let count = table.members.count
     guard count > limits.sampleCountMax else { return Array(0..<count) }
-    var drawn: Set<Int> = []
-    var order: [Int] = []
-    while order.count < limits.sampleCountMax {
-      let index = Int.random(in: 0..<count, using: &rng)
-      if drawn.insert(index).inserted { order.append(index) }
+    // Evenly spaced from a random start would keep meeting the same company; one draw from each of
+    // equal stretches does not, and draws nobody twice.
+    return (0..<limits.sampleCountMax).map { stretch in
+      let start = stretch * count / limits.sampleCountMax
+      let end = (stretch + 1) * count / limits.sampleCountMax
+      return start + Int(truncatingIfNeeded: rng.next() >> 1) % (end - start)
     }
-    return order
   }
 
-  /// The high byte of the sort key; the rest is chance.
-  private func rank(_ peer: PeerRecord, _ source: Source, now: Instant) -> UInt64 {
+  private static let farRank: UInt64 = 2
+
+  private static func isNear(_ key: UInt64) -> Bool { key >> 56 & farRank == 0 }
+
+  /// The high byte of the sort key, the rest of which is chance; nil for who is not to be named.
+  private func rank(
+    _ slot: UInt32, isEmpty: Bool, address: IPAddress, site: String, asker: UInt32?, now: Instant
+  ) -> UInt64? {
+    guard let uploads = peers[Int(slot)]?.uploads, uploads.limit > 0,
+      uploads.active <= uploads.limit
+    else { return nil }
+    if let asker, peers[Int(asker)]!.shuns(slot, now: now) { return nil }
     var rank: UInt64 = 0
-    if peer.demotedUntil > now { rank |= 16 }
-    if peer.servedRate > 0, peer.servedRate < servedRate / 4 { rank |= 8 }
-    if source.uploads.active >= source.uploads.limit { rank |= 4 }
-    if !source.isNear { rank |= 2 }
-    if source.heldPieceCount == 0 { rank |= 1 }
-    return rank << 56
+    if peers[Int(slot)]!.demotedUntil > now { rank |= 16 }
+    let rate = peers[Int(slot)]!.servedRate
+    if rate > 0, rate < servedRate / 4 { rank |= 8 }
+    if uploads.active >= uploads.limit { rank |= 4 }
+    if !peers[Int(slot)]!.isNear(address: address, site: site) { rank |= Self.farRank }
+    if isEmpty { rank |= 1 }
+    return rank
   }
 
-  private func mixed(_ ranked: [Source]) -> [Source] {
+  /// A quarter of a full list is for the far.
+  private func mixed(
+    _ ranked: [(rank: UInt64, member: Int)]
+  ) -> [(rank: UInt64, member: Int)] {
     let countMax = limits.sourceCountMax - 1
     guard ranked.count > countMax else { return ranked }
-    let nearMax = countMax - countMax / 4
-    let near = ranked.filter(\.isNear).prefix(nearMax)
-    let far = ranked.filter { !$0.isNear }
-    let taken = near + far.prefix(countMax - near.count)
-    let rest = ranked.filter(\.isNear).dropFirst(nearMax).prefix(countMax - taken.count)
-    return Array(taken + rest)
+    let near = ranked.filter { Self.isNear($0.rank) }
+    let far = ranked.filter { !Self.isNear($0.rank) }
+    let nearCount = min(near.count, max(countMax - countMax / 4, countMax - far.count))
+    return Array(near.prefix(nearCount) + far.prefix(countMax - nearCount))
   }
 }

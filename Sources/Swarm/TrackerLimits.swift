@@ -6,7 +6,7 @@ package struct TrackerLimits: Hashable, Sendable {
   /// Sources named in one referral, the origin included.
   package var sourceCountMax = 41
   /// Members looked at to find them in a swarm too large to rank as a whole.
-  package var sampleCountMax = 96
+  package var sampleCountMax = 64
   /// Members looked at to find what a starving one cannot get from anybody.
   package var reachableCountMax = 512
   /// How often a peer is to report: the shortest, for small swarms, and the longest.
@@ -24,6 +24,8 @@ package struct TrackerLimits: Hashable, Sendable {
   package var corruptPenalty: Duration = .seconds(600)
   /// Last in the referrals after being called dead or stalled.
   package var demotionTime: Duration = .seconds(10)
+  /// How long a peer that nobody ever got bytes from stays down once two could not reach it.
+  package var unreachableTime: Duration = .seconds(60)
   /// Peers that one reporter's word alone may keep out of the referrals at a time.
   package var soleAccusationCountMax = 2
 

@@ -1,6 +1,8 @@
 package import Content
 
-/// Lets a limited number of uploads run at a time, and measures them. Nobody may hold every slot.
+/// Lets a limited number of uploads run at a time, and measures them. Nobody may hold every slot,
+/// and who was served many times in a row makes room when others were refused meanwhile: pipelined
+/// requests would otherwise keep a slot for ever.
 package struct UploadGate: Sendable {
   package enum Admission: Hashable, Sendable {
     case granted
@@ -13,7 +15,16 @@ package struct UploadGate: Sendable {
   package let slotCount: Int
   /// Uploads one peer may have at a time.
   package let slotsPerPeerMax: Int
+  /// Responses in a row before somebody refused has its turn.
+  package static let streakMax = 8
+  /// A refused peer is taken to be waiting for this long.
+  private static let waitTime: Duration = .milliseconds(250)
+  private static let waiterCountMax = 32
+  private static let streakCountMax = 256
+
   private var held: [PeerID: Int] = [:]
+  private var streaks: [PeerID: Int] = [:]
+  private var waiters: [(peer: PeerID, since: Instant)] = []
   private var active = 0
   private var refusals: UInt64 = 0
   private var meter = UploadMeter()
@@ -35,14 +46,28 @@ package struct UploadGate: Sendable {
   /// did not say who it is: all of those share one allowance.
   package mutating func admit(peer: PeerID?, now: Instant) -> Admission {
     let holder = peer ?? .origin
-    guard active < slotCount, held[holder, default: 0] < slotsPerPeerMax else {
+    waiters.removeAll { now - $0.since > Self.waitTime }
+    let streak = streaks[holder, default: 0]
+    let givesWay = streak >= Self.streakMax && waiters.contains { $0.peer != holder }
+    guard active < slotCount, held[holder, default: 0] < slotsPerPeerMax, !givesWay else {
+      streaks[holder] = nil
+      wait(holder, now: now)
       refusals &+= 1
       return .busy(retryAfter: retryDelay)
     }
+    waiters.removeAll { $0.peer == holder }
+    if streaks.count >= Self.streakCountMax { streaks.removeAll() }
+    streaks[holder] = streak + 1
     if active == 0 { meter.resume(now: now) }
     active += 1
     held[holder, default: 0] += 1
     return .granted
+  }
+
+  private mutating func wait(_ peer: PeerID, now: Instant) {
+    guard !waiters.contains(where: { $0.peer == peer }) else { return }
+    if waiters.count >= Self.waiterCountMax { waiters.removeFirst() }
+    waiters.append((peer, now))
   }
 
   /// Gives a slot back after an upload of `byteCount` bytes.

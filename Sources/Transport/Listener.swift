@@ -39,10 +39,9 @@ package final class Listener: WatchHandler {
     self.accept = accept
     spare = try .spare()
     self.socket = socket
-    let watch = Watch(loop, self.socket.rawDescriptor, .read, handler: self)
-    self.watch = watch
-    watch.turnOn()
+    watch = Watch(loop, self.socket.rawDescriptor, .read, handler: self)
     restTimer = Timer(loop) { [unowned self] in endRest() }
+    turnOn()
   }
 
   deinit { close() }
@@ -55,7 +54,7 @@ package final class Listener: WatchHandler {
 
   package func resume() {
     isPaused = false
-    watch?.turnOn()
+    turnOn()
   }
 
   /// For good; streams already taken live on. Idempotent.
@@ -110,6 +109,10 @@ package final class Listener: WatchHandler {
     taken.close()
   }
 
+  private func turnOn() {
+    if let watch, !watch.turnOn() { rest() }
+  }
+
   private func rest() {
     watch?.turnOff()
     restTimer?.schedule(after: Self.restDuration)
@@ -119,6 +122,6 @@ package final class Listener: WatchHandler {
     if spare == nil {
       do { spare = try .spare() } catch { return rest() }
     }
-    if !isPaused { watch?.turnOn() }
+    if !isPaused { turnOn() }
   }
 }

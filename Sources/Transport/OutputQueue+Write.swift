@@ -25,16 +25,16 @@ extension OutputQueue {
     // Records that the kernel refused the last time come first.
     if let tls, stops(tls.flush(to: socket), &progress) { return progress }
     while let segment = first {
-      let room = byteCountMax - progress.byteCount
-      guard room > 0 else {
+      // A share may be exceeded by what is before a slice: a head does not cut its body in two.
+      guard progress.byteCount < byteCountMax else {
         progress.end = .reachedLimit
         break
       }
       let outcome =
         if let tls {
-          tls.write(segment, pool: pool, byteCountMax: room)
+          tls.write(segment, pool: pool, byteCountMax: byteCountMax)
         } else {
-          send(segment, to: socket, byteCountMax: room)
+          send(segment, to: socket, byteCountMax: byteCountMax)
         }
       if stops(outcome, &progress, pool) { break }
       if let tls, tls.wantsFlush, stops(tls.flush(to: socket), &progress) { return progress }

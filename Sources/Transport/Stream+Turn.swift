@@ -49,8 +49,8 @@ extension Stream: WatchHandler, EndOfTurnHandler {
     lastProgress = loop.now
     if tls != nil {
       state = .handshaking
-      readWatch?.turnOn()
-      continueHandshake()
+      turnOn(readWatch)
+      if isHandshaking { continueHandshake() }
     } else {
       didOpen(tellsHandler: true)
     }
@@ -74,7 +74,8 @@ extension Stream: WatchHandler, EndOfTurnHandler {
 
   private func didOpen(tellsHandler: Bool) {
     state = .open
-    if isReadingPaused { readWatch?.turnOff() } else { readWatch?.turnOn() }
+    if isReadingPaused { readWatch?.turnOff() } else { turnOn(readWatch) }
+    guard canFlush else { return }
     if hasUnsentOutput { schedule() }
     guard tellsHandler else { return }
     guard let handler else { return end(.local) }
@@ -98,7 +99,7 @@ extension Stream {
     if socket.shutdownSending() != nil || hasSeenEnd { return end(.local) }
     state = .lingering
     writeWatch?.turnOff()
-    readWatch?.turnOn()
+    turnOn(readWatch)
     let timer = Timer(loop) { [unowned self] in end(.local) }
     timer.schedule(after: lingerDurationMax)
     lingerTimer = timer

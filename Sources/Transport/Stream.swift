@@ -7,8 +7,11 @@ package import Reactor
 package final class Stream {
   /// What a connection may send in one turn before the others have theirs.
   static let sentPerTurnByteCountMax = 1024 * 1024
-  /// What the kernel may hold of a connection beyond what is in flight.
-  static let kernelUnsentByteCountMax: Int32 = 512 * 1024
+  /// What the kernel may hold of a connection beyond what is in flight. Slices of files are its page
+  /// cache already; records of TLS are copies.
+  private static func kernelUnsentByteCountMax(isTLS: Bool) -> Int32 {
+    isTLS ? 512 * 1024 : 4 * 1024 * 1024
+  }
   /// What a finished stream throws away while it waits for the other side's end.
   static let lingerByteCountMax = 4 * 1024 * 1024
 
@@ -82,10 +85,10 @@ package final class Stream {
   convenience init(
     accepted socket: consuming Socket, _ loop: EventLoop, remote: Endpoint, tls: TLSSession?
   ) {
-    socket.tune(unsentByteCountMax: Self.kernelUnsentByteCountMax)
+    socket.tune(unsentByteCountMax: Self.kernelUnsentByteCountMax(isTLS: tls != nil))
     tls?.attach(to: socket.rawDescriptor, loop)
     self.init(loop, socket, remote: remote, state: tls == nil ? .open : .handshaking, tls: tls)
-    readWatch?.turnOn()
+    turnOn(readWatch)
   }
 
   /// Begins to connect; success and failure are told to the handler, never before the end of this
@@ -95,7 +98,7 @@ package final class Stream {
   ) -> Stream {
     do throws(SystemError) {
       let socket = try Socket.connecting(to: endpoint)
-      socket.tune(unsentByteCountMax: kernelUnsentByteCountMax)
+      socket.tune(unsentByteCountMax: kernelUnsentByteCountMax(isTLS: tls != nil))
       let session = tls?.makeSession(serverName: serverName ?? endpoint.address.description)
       session?.attach(to: socket.rawDescriptor, loop)
       let stream = Stream(loop, socket, remote: endpoint, state: .connecting, tls: session)
@@ -192,7 +195,7 @@ extension Stream {
     isReadingPaused = false
     switch state {
     case .open, .draining:
-      if !hasSeenEnd { readWatch?.turnOn() }
+      if !hasSeenEnd { turnOn(readWatch) }
       noteBufferedInput()
     case .connecting, .handshaking, .lingering, .closed: break
     }
@@ -297,11 +300,16 @@ extension Stream {
     }
   }
 
+  func turnOn(_ watch: Watch?) {
+    guard let watch, !watch.turnOn() else { return }
+    end(.failed(SystemError(code: SystemError.noSpace, call: "epoll_ctl")))
+  }
+
   func awaitWritable() {
     isBlocked = true
     let watch = writeWatch ?? Watch(loop, socket.rawDescriptor, .write, handler: self)
     writeWatch = watch
-    watch.turnOn()
+    turnOn(watch)
   }
 
   func schedule() {

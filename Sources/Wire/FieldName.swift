@@ -1,7 +1,7 @@
 /// The fields Spate reads or writes. Any other field of a message is checked for its form and
 /// skipped.
 package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
-  case accept, acceptRanges, allow, authorization, cacheControl, connection, contentLength
+  case accept, acceptRanges, allow, cacheControl, connection, contentLength
   case contentRange, contentType, date, digest, etag, expect, host, ifMatch, ifModifiedSince
   case ifNoneMatch, ifRange, ifUnmodifiedSince, lastModified, location, range, reprDigest
   case retryAfter, server, spatePackage, spatePeer, spatePort, spateRetry, transferEncoding, upgrade
@@ -13,7 +13,6 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
     case .accept: "Accept"
     case .acceptRanges: "Accept-Ranges"
     case .allow: "Allow"
-    case .authorization: "Authorization"
     case .cacheControl: "Cache-Control"
     case .connection: "Connection"
     case .contentLength: "Content-Length"
@@ -53,7 +52,7 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
     case .accept, .acceptRanges, .allow, .cacheControl, .connection, .date, .digest, .ifMatch,
       .ifNoneMatch, .reprDigest, .server, .upgrade, .userAgent, .wantReprDigest:
       true
-    case .authorization, .contentLength, .contentRange, .contentType, .etag, .expect, .host,
+    case .contentLength, .contentRange, .contentType, .etag, .expect, .host,
       .ifModifiedSince, .ifRange, .ifUnmodifiedSince, .lastModified, .location, .range,
       .retryAfter, .spatePackage, .spatePeer, .spatePort, .spateRetry, .transferEncoding:
       false

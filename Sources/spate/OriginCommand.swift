@@ -68,6 +68,7 @@ struct OriginCommand: ParsableCommand {
       .init(certificateFile: $0, keyFile: $1)
     }
     configuration.listsDirectories = listDirectories
+    configuration.version = Spate.version
     do throws(OriginError) {
       try OriginServer(configuration).run()
     } catch {

@@ -135,7 +135,7 @@ import Testing
   }
 
   @Test func nothingIsLeftUnfinished() {
-    let unfinished = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "not implemented", "place" + "holder"]
+    let unfinished = ["TO" + "DO", "FIX" + "ME", "(\"unimple" + "mented", "place" + "holder"]
     for file in SourceTree.sources + SourceTree.tests + SourceTree.kernels {
       for (number, line) in file.lines.enumerated() {
         for word in unfinished {
@@ -150,13 +150,12 @@ import Testing
       SourceTree.sources + SourceTree.tests + SourceTree.kernels
       + SourceTree.files(
         under: ["Docs", "Benchmarks", ".ci"], suffixes: [".md", ".swift", ".sh", ".py", "run"])
-    // Spelled in halves, or this file would find itself.
-    let machinePaths = ["/wo" + "rk/", "/ro" + "ot/", "/fa" + "rm/"]
+    let machinePath = /(^|[\s"'=(:`])\/(work|root|farm)\//
     for file in everything {
       for (number, line) in file.lines.enumerated() {
-        for path in machinePaths {
-          #expect(!line.contains(path), "\(file.path):\(number + 1) names \(path)")
-        }
+        #expect(
+          line.firstMatch(of: machinePath) == nil, "\(file.path):\(number + 1) names a machine path"
+        )
       }
     }
   }

@@ -87,6 +87,24 @@ import Testing
     #expect(error.isOutOfDescriptors)
   }
 
+  @Test func aConnectionThatCannotBeWatchedCloses() throws {
+    let loop = try EventLoop()
+    let server = try TestServer(loop, TestServer.echo)
+    let first = try BlockingClient(server.endpoint)
+    SystemCalls.withFaults([.init("epoll_ctl", .failure(ENOSPC))]) {
+      loop.run { server.taken.first?.isClosed == true }
+    }
+    #expect(first.receive(1) == [])
+    guard case .failed(let error)? = server.taken.first?.closes.first else {
+      Issue.record("not closed for that")
+      return
+    }
+    #expect(error.isOutOfSpace)
+    let second = Recorder(.connect(loop, to: server.endpoint))
+    second.onConnect = { $0.stream.send([5]) }
+    loop.run { second.received == [5] }
+  }
+
   @Test func outOfDescriptorsTurnsAwayPolitely() throws {
     let loop = try EventLoop()
     let server = try TestServer(loop, TestServer.echo)

@@ -131,6 +131,7 @@ import Testing
     let server = try TestServer(loop) { $0.stream.pauseReading() }
     let client = Recorder(.connect(loop, to: server.endpoint))
     let bytes = pattern(3_000_000)
+    try client.stream.setKernelBufferByteCounts(send: 64 * 1024)
     client.onConnect = { $0.stream.send(bytes) }
     loop.run { client.connectCount == 1 && server.taken.count == 1 }
     var before = -1

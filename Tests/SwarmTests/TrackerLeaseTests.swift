@@ -1,0 +1,168 @@
+import Content
+import Swarm
+import Testing
+
+@Suite struct TrackerLeaseTests {
+  typealias Fixture = TrackerFixture
+
+  @Test func eachPieceGoesOutOnce() {
+    var fixture = Fixture(pieceCount: 40)
+    for number in 0..<4 { fixture.say(number) }
+    var out: [Int] = []
+    for round in 0..<40 {
+      let number = round % 4
+      let leases = fixture.say(number, Fixture.nothing, wanted: 40)?.leases ?? []
+      let pieces = Fixture.pieces(leases)
+      out += pieces
+      let gained = leases.map(\.run)
+      fixture.say(number, .changes(gained: gained, evicted: []))
+    }
+    #expect(out.sorted() == Array(0..<40))
+    #expect(fixture.say(0, Fixture.nothing, wanted: 40)?.leases == [])
+  }
+
+  @Test func aLeaseOfASilentPeerMoves() {
+    var limits = TrackerLimits()
+    limits.leaseTerm = .seconds(2)...(.seconds(2))
+    var fixture = Fixture(pieceCount: 4, limits: limits)
+    let first = fixture.say(1, wanted: 4)!.leases
+    #expect(Fixture.pieces(first) == [0, 1, 2, 3])
+    fixture.say(2)
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases == [])
+    fixture.pass(.milliseconds(2_001))
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases.isEmpty == false)
+  }
+
+  @Test func aBrokenResponseReturnsTheLeaseSoon() {
+    var fixture = Fixture(pieceCount: 4)
+    let lease = fixture.say(1, wanted: 4)!.leases[0]
+    fixture.say(2)
+    fixture.tracker.originSent(
+      lease.run, of: Fixture.package, to: Fixture.peer(1), byteCount: 0, duration: .zero,
+      isComplete: false, now: fixture.now)
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases == [])
+    fixture.pass(.milliseconds(1_001))
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases.isEmpty == false)
+  }
+
+  @Test func aLeaverReturnsItsLeasesAndItsPiecesAtOnce() {
+    var fixture = Fixture(pieceCount: 4)
+    fixture.say(1, .whole(fixture.set(0..<2)))
+    let leases = fixture.say(1, Fixture.nothing, wanted: 2)!.leases
+    #expect(Fixture.pieces(leases) == [2, 3])
+    fixture.say(2)
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases == [])
+    fixture.say(1, leaving: true)
+    var got: [Int] = []
+    for _ in 0..<4 {
+      let leases = fixture.say(2, Fixture.nothing, wanted: 4)!.leases
+      got += Fixture.pieces(leases)
+      fixture.say(2, .changes(gained: leases.map(\.run), evicted: []))
+    }
+    #expect(got == [2, 3, 0, 1] || got.sorted() == [0, 1, 2, 3])
+  }
+
+  @Test func aPeerThatMissesTwoAnnouncesIsDropped() {
+    var fixture = Fixture(pieceCount: 4)
+    fixture.say(1, .whole(fixture.set(0..<4)))
+    #expect(fixture.tracker.snapshot().peerCount == 1)
+    fixture.pass(.milliseconds(2_999))
+    fixture.tracker.expire(now: fixture.now)
+    #expect(fixture.tracker.snapshot().peerCount == 1)
+    fixture.pass(.milliseconds(2))
+    fixture.tracker.expire(now: fixture.now)
+    #expect(fixture.tracker.snapshot().peerCount == 0)
+    #expect(fixture.tracker.snapshot().packages[0].heldPieceCount == 0)
+  }
+
+  @Test func leasesOfAPeerThatServesNobodyDoNotCountAsOut() {
+    var fixture = Fixture(pieceCount: 4)
+    let plain = fixture.say(1, wanted: 4, port: 0)!.leases
+    #expect(Fixture.pieces(plain) == [0, 1, 2, 3])
+    var got: Set<Int> = []
+    fixture.say(2)
+    for _ in 0..<4 {
+      let leases = fixture.say(2, Fixture.nothing, wanted: 4)!.leases
+      got.formUnion(Fixture.pieces(leases))
+      fixture.say(2, .changes(gained: leases.map(\.run), evicted: []))
+    }
+    #expect(got == [0, 1, 2, 3])
+  }
+
+  @Test func aPeerThatServesNobodyWaitsWhileOthersDoUnlessItStarves() {
+    var fixture = Fixture(pieceCount: 8)
+    fixture.say(1)
+    fixture.say(2, port: 0)
+    #expect(fixture.say(2, Fixture.nothing, wanted: 8, port: 0)?.leases == [])
+    #expect(
+      fixture.say(2, Fixture.nothing, wanted: 8, starving: true, port: 0)?.leases.isEmpty == false)
+  }
+
+  @Test func aStarvingPeerGetsWhatItsDeadSourceHeld() {
+    var fixture = Fixture(pieceCount: 4)
+    fixture.say(1, .whole(fixture.set(0..<4)))
+    fixture.say(2)
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases == [])
+    let dead = Complaint(source: Fixture.peer(1), kind: .dead, piece: PieceIndex(0))
+    let leases = fixture.say(
+      2, Fixture.nothing, wanted: 4, starving: true, complaints: [dead])!.leases
+    #expect(!leases.isEmpty)
+  }
+
+  @Test func starvingAloneCostsTheOriginLittle() {
+    var fixture = Fixture(pieceCount: 1_000)
+    fixture.say(1, .whole(fixture.set(0..<1_000)))
+    fixture.say(2)
+    var pieces: [Int] = []
+    for _ in 0..<100 {
+      let leases = fixture.say(2, Fixture.nothing, wanted: 1_000, starving: true)!.leases
+      pieces += Fixture.pieces(leases)
+      fixture.say(2, .changes(gained: leases.map(\.run), evicted: []))
+    }
+    #expect(pieces.count == 10)
+  }
+
+  @Test func anEvictedPieceIsFreshAgain() {
+    var fixture = Fixture(pieceCount: 2)
+    fixture.say(1, .whole(fixture.set(0..<2)))
+    fixture.say(2)
+    #expect(fixture.say(2, Fixture.nothing, wanted: 2)?.leases == [])
+    fixture.say(1, .changes(gained: [], evicted: [PieceRun(PieceIndex(1))]))
+    #expect(Fixture.pieces(fixture.say(2, Fixture.nothing, wanted: 2)!.leases) == [1])
+  }
+
+  @Test func aNewTrackerAsksForEverything() {
+    var fixture = Fixture(pieceCount: 4)
+    let answer = fixture.say(1, Fixture.nothing, wanted: 4)!
+    #expect(answer.wantsWhole)
+    #expect(answer.leases == [])
+    #expect(fixture.say(1, .whole(fixture.set(0..<1)), wanted: 4)?.wantsWhole == false)
+  }
+
+  @Test func nonsenseIsLeftOut() {
+    var fixture = Fixture(pieceCount: 4)
+    let far = PieceRun(first: PieceIndex(3), count: 1_000_000)
+    fixture.say(1)
+    #expect(fixture.say(1, .changes(gained: [far], evicted: [far])) != nil)
+    #expect(fixture.tracker.snapshot().packages[0].heldPieceCount == 0)
+    let report = PackageReport(
+      package: Fixture.package, pieceCount: 5, holdings: .whole(PieceSet(pieceCount: 5)))
+    let announce = Announce(
+      peer: Fixture.peer(1), port: 1, site: "", isLeaving: false,
+      uploads: UploadLoad(active: 0, limit: 4, byteRate: 0), reports: [report])
+    let referral = fixture.tracker.announce(
+      announce, from: .loopback, now: fixture.now, rng: &fixture.rng)
+    #expect(referral.packages == [])
+  }
+
+  @Test func runsAreShortInACrowdAndLongAlone() {
+    let piece = Geometry.pieceByteCountMin
+    let alone = RunLength.pieces(askerCount: 1, pieceByteCount: piece, byteRate: 125_000_000)
+    let crowd = RunLength.pieces(askerCount: 20, pieceByteCount: piece, byteRate: 125_000_000)
+    let slow = RunLength.pieces(askerCount: 20, pieceByteCount: piece, byteRate: 600_000)
+    #expect(alone == 256)
+    #expect(crowd == 2)
+    #expect(slow == 1)
+    #expect(RunLength.pieces(askerCount: 1, pieceByteCount: 1 << 30, byteRate: 0) == 1)
+  }
+}
