@@ -56,6 +56,7 @@ final class RunFetch: ResponseReceiver {
   private static let discardedByteCountMax = 128 * 1024
 
   func responseBegan(_ head: ResponseHead, bytes: Span<UInt8>, on connection: ClientConnection) {
+    guard !isOver else { return }
     switch head.status {
     case .partialContent:
       let contentRange = head.value(of: .contentRange, in: bytes).flatMap { ContentRange($0) }
@@ -129,11 +130,12 @@ final class RunFetch: ResponseReceiver {
     }
   }
 
+  /// A cancelled one may outlive its transfer, and has nothing to tell it.
   private func end(_ outcome: FetchOutcome) {
-    let wasOver = isOver
+    guard !isOver else { return }
     isOver = true
     giveUpChunk()
-    transfer.ended(self, wasOver ? nil : outcome)
+    transfer.ended(self, outcome)
   }
 
   private func giveUpChunk() {

@@ -36,6 +36,8 @@ final class Transfer {
   private var download: Download
   private var events = Deque<Download.Event>()
   private var isStepping = false
+  /// Answers that were under way still arrive, and start nothing more.
+  private var isStopped = false
   private var fetches: [RequestID: RunFetch] = [:]
   /// Who was asked in each request some of whose pieces are not decided yet.
   private var sources: [RequestID: PeerID] = [:]
@@ -120,6 +122,7 @@ final class Transfer {
 
   /// Stops everything that is under way; the pieces stay.
   func stop() {
+    isStopped = true
     timer?.cancel()
     for fetch in Array(fetches.values) { fetch.cancel() }
     for reader in Array(readers.values) { reader.cancel() }
@@ -139,14 +142,15 @@ final class Transfer {
   // MARK: What happens
 
   func feed(_ event: Download.Event) {
+    guard !isStopped else { return }
     events.append(event)
     guard !isStepping else { return }
     isStepping = true
     var effects: [Download.Effect] = []
-    while let next = events.popFirst() {
+    while !isStopped, let next = events.popFirst() {
       effects.removeAll(keepingCapacity: true)
       download.step(next, now: node.loop.now, rng: &node.random, effects: &effects)
-      for effect in effects { perform(effect) }
+      for effect in effects where !isStopped { perform(effect) }
     }
     isStepping = false
   }
@@ -162,10 +166,8 @@ final class Transfer {
     feed(.progressed(fetch.id, byteCount: byteCount))
   }
 
-  /// - Parameter outcome: nil when it was cancelled and nobody waits for it.
-  func ended(_ fetch: RunFetch, _ outcome: FetchOutcome?) {
+  func ended(_ fetch: RunFetch, _ outcome: FetchOutcome) {
     fetches[fetch.id] = nil
-    guard let outcome else { return }
     if outcome == .failed, fetch.source.isOrigin {
       node.origin.advance(from: fetch.connection.endpoint)
     }
