@@ -41,7 +41,8 @@ package final class ClientConnection: StreamHandler {
     self.loop = loop
     self.endpoint = endpoint
     self.host = host
-    stream = Stream.connect(loop, to: endpoint, tls: tls)
+    stream = Stream.connect(
+      loop, to: endpoint, tls: tls, serverName: Self.serverName(of: host))
     stream.handler = self
     selfUntilClosed = self
     timer = Timer(loop) { [unowned self] in self.fail(.timedOut) }
@@ -91,6 +92,14 @@ package final class ClientConnection: StreamHandler {
   package func resumeReading() {
     watchSilence()
     stream.resumeReading()
+  }
+
+  /// The name in an authority, without its port and without the brackets of a literal address.
+  static func serverName(of authority: String) -> String {
+    if authority.hasPrefix("[") {
+      return String(authority.dropFirst().prefix { $0 != "]" })
+    }
+    return String(authority.prefix { $0 != ":" })
   }
 
   private static let agent = Array("spate".utf8)

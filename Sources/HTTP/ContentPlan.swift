@@ -1,15 +1,19 @@
 package import Content
 package import Wire
 
-/// What is known of a resource's bytes before any is sent.
-package struct Representation: Sendable {
+/// What is known of a resource's bytes before any is sent. Made once for many responses.
+package final class Representation: Sendable {
   package let byteCount: Int
   package let validators: Validators
   package let contentType: [UInt8]
+  /// The bytes themselves, when they are few enough to be kept beside their description.
+  package let content: [UInt8]?
   /// The fields that go with every answer that is about these bytes, as they stand in a head.
   let fields: [UInt8]
   /// Those that a 304 repeats (RFC 9110 section 15.4.5).
   let validatorFields: [UInt8]
+  /// `fields`, and before them those of an answer with all of the bytes.
+  let wholeFields: [UInt8]
 
   /// With its quotes.
   package var etag: [UInt8] { validators.etag.field }
@@ -20,13 +24,17 @@ package struct Representation: Sendable {
   ///   - etag: with its quotes, and `W/` when weak.
   ///   - modified: seconds since 1970.
   ///   - extraFields: whole field lines that go with every answer about these bytes.
+  ///   - content: all of the bytes; they are sent instead of the file's.
   package init(
-    byteCount: Int, etag: [UInt8], modified: Int?, contentType: [UInt8], extraFields: [UInt8] = []
+    byteCount: Int, etag: [UInt8], modified: Int?, contentType: [UInt8],
+    extraFields: [UInt8] = [], content: [UInt8]? = nil
   ) {
+    precondition(content == nil || content?.count == byteCount, "the content is all of it")
     let text = String(decoding: etag, as: UTF8.self)
     let tag = EntityTag(text) ?? EntityTag(weak: text)
     self.byteCount = byteCount
     self.contentType = contentType
+    self.content = content
     validators = Validators(etag: tag, modified: modified)
     var validatorFields: [UInt8] = []
     HeadWriter.field(.etag, tag.field, to: &validatorFields)
@@ -35,11 +43,14 @@ package struct Representation: Sendable {
     }
     self.validatorFields = validatorFields
     var fields = validatorFields
-    HeadWriter.field(.acceptRanges, Self.bytesUnit, to: &fields)
-    self.fields = fields + extraFields
+    HeadWriter.field(.acceptRanges, "bytes", to: &fields)
+    fields += extraFields
+    self.fields = fields
+    var wholeFields: [UInt8] = []
+    HeadWriter.field(.contentLength, byteCount, to: &wholeFields)
+    HeadWriter.field(.contentType, contentType, to: &wholeFields)
+    self.wholeFields = wholeFields + fields
   }
-
-  private static let bytesUnit = Array("bytes".utf8)
 }
 
 /// Which part of a representation a GET or HEAD is answered with, or why with none of it.

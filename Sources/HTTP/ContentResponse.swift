@@ -41,21 +41,32 @@ extension ServerConnection {
     }
   }
 
-  /// The whole path of a plain download: no allocation but what the queue of the stream needs.
-  /// `range` is nil for an empty file.
+  /// The way of a plain download: no allocation but what the queue of the stream needs. `range` is
+  /// nil for an empty file.
   private func send(
     _ status: Status, _ representation: Representation, _ range: ByteRange?, of file: OpenFile,
     _ observer: (any ResponseObserver)?, _ fields: (inout [UInt8]) -> Void
   ) {
     let isLast = server.isDraining
-    writeHead(status, length: range?.count ?? 0, isLast: isLast) {
-      HeadWriter.field(.contentType, representation.contentType, to: &$0)
-      $0 += representation.fields
+    let isWhole = range?.count ?? 0 == representation.byteCount && status == .ok
+    writeHead(status, length: isWhole ? nil : range?.count ?? 0, isLast: isLast) {
+      if isWhole {
+        $0 += representation.wholeFields
+      } else {
+        HeadWriter.field(.contentType, representation.contentType, to: &$0)
+        $0 += representation.fields
+      }
       fields(&$0)
     }
     var byteCount = 0
     if let range, !machine.isHeadRequest {
-      stream.send(FileSlice(file: file, range: range))
+      if let content = representation.content {
+        content.withUnsafeBytes {
+          stream.send(UnsafeRawBufferPointer(rebasing: $0[range.offset..<range.end]))
+        }
+      } else {
+        stream.send(FileSlice(file: file, range: range))
+      }
       byteCount = range.count
       charge(contentByteCount: byteCount)
     }

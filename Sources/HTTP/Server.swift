@@ -30,7 +30,8 @@ package final class Server {
   /// Heads are built here and copied out, so that none is allocated.
   var scratch: [UInt8] = []
   private var dateSecond = 0
-  private(set) var dateText: [UInt8] = []
+  /// The fields that every response has: Date and Server.
+  private(set) var standingFields: [UInt8] = []
 
   package init(
     _ loop: EventLoop, handler: any RequestHandler, limits: ServerLimits = ServerLimits(),
@@ -86,12 +87,14 @@ package final class Server {
     return buffer
   }
 
-  /// The value of `Date`, made anew once a second.
+  /// Makes `standingFields` anew once a second.
   func refreshDate() {
     let now = loop.wallSeconds
-    guard now != dateSecond || dateText.isEmpty else { return }
+    guard now != dateSecond || standingFields.isEmpty else { return }
     dateSecond = now
-    dateText = HTTPDate.format(now)
+    standingFields.removeAll(keepingCapacity: true)
+    HeadWriter.field(.date, HTTPDate.format(now), to: &standingFields)
+    HeadWriter.field(.server, "spate", to: &standingFields)
   }
 
   func handle(

@@ -91,8 +91,7 @@ extension ServerConnection {
     server.statistics.responses[Int(status.code / 100) - 1].add()
     var head = server.takeScratch()
     HeadWriter.startResponse(status, to: &head)
-    HeadWriter.field(.date, server.dateText, to: &head)
-    HeadWriter.field(.server, Self.serverText, to: &head)
+    head += server.standingFields
     if let length { HeadWriter.field(.contentLength, length, to: &head) }
     if isLast || !machine.keepsAlive {
       HeadWriter.field(.connection, Self.closeText, to: &head)
@@ -107,7 +106,6 @@ extension ServerConnection {
 
   private static let plainText = Array("text/plain; charset=utf-8".utf8)
   private static let chunkedText = Array("chunked".utf8)
-  private static let serverText = Array("spate".utf8)
   private static let closeText = Array("close".utf8)
   private static let keepAliveText = Array("keep-alive".utf8)
 

@@ -39,6 +39,7 @@ package final class ServerConnection: StreamHandler {
   private var uncreditedEnd = 0
   private var timer: Timer?
   private var sentAtLastCheck = 0
+  private var awaitsHandshake = false
 
   init(_ stream: Stream, server: Server) {
     self.stream = stream
@@ -56,6 +57,7 @@ package final class ServerConnection: StreamHandler {
   func start() {
     timer = Timer(server.loop) { [unowned self] in self.deadlinePassed() }
     if stream.isHandshaking {
+      awaitsHandshake = true
       timer?.schedule(after: server.limits.handshakeTimeout)
     } else {
       awaitRequest()
@@ -95,6 +97,7 @@ package final class ServerConnection: StreamHandler {
 
   func awaitRequest() {
     let limits = server.limits
+    awaitsHandshake = false
     timer?.schedule(
       after: server.isUnderPressure ? limits.idleTimeoutUnderPressure : limits.idleTimeout)
   }
@@ -110,8 +113,9 @@ package final class ServerConnection: StreamHandler {
 
   private func deadlinePassed() {
     switch machine.state {
-    case .awaitingHead where stream.isHandshaking:
-      end(.handshake)
+    case .awaitingHead where awaitsHandshake:
+      awaitsHandshake = false
+      if stream.isHandshaking { endForSlowness() } else { awaitRequest() }
     case .awaitingHead where headStarted, .awaitingBody:
       server.statistics.timeouts.add()
       machine.refused()
@@ -130,16 +134,14 @@ package final class ServerConnection: StreamHandler {
     }
   }
 
-  private enum TimeoutCause { case handshake, stall }
-
-  private func end(_ cause: TimeoutCause) {
+  private func endForSlowness() {
     server.statistics.timeouts.add()
     stream.close()
   }
 
   private func checkProgress() {
     if stream.sentByteCount - sentAtLastCheck < server.limits.stallByteCountMin {
-      end(.stall)
+      endForSlowness()
     } else {
       watchProgress()
     }

@@ -12,13 +12,16 @@ final class LoopCrew {
   private enum Order: Sendable {
     case drain
     case end
-    case reload
   }
 
   private let state: OriginState
   private var first: OriginLoop?
   private var boxes: [Mailbox<Order>] = []
   private var threads: [ThreadBox] = []
+  /// Threads other than the first one's that still serve, and how they say that they do not.
+  private var servingCount = 0
+  private var ended: Mailbox<Int>?
+  private var firstIsDone = false
   private var signals: [Signal] = []
   private var housekeeping: Timer?
   private var unswept: [PackageID] = []
@@ -33,16 +36,24 @@ final class LoopCrew {
 
   /// Listens with all loops.
   /// - Returns: where, with the ports that the kernel picked.
-  func start(on asked: OriginEndpoints) throws(OriginError) -> OriginEndpoints {
+  func start(on endpoints: OriginEndpoints) throws(OriginError) -> OriginEndpoints {
     let count = state.configuration.loopCount
-    let endpoints = ListenPlan.expand(asked)
-    if count > 1 { try ListenPlan.refuseTakenPorts(endpoints) }
+    if count > 1 { try refuseTakenPorts(endpoints) }
     do {
       // Before there are other threads: they inherit that these signals go nowhere else.
       let first = try OriginLoop(state)
       self.first = first
       try listenForSignals(first)
-      let actual = try ListenPlan.listen(first, on: endpoints, sharesPort: count > 1)
+      // The first loop hears the signals: it is the last to stop.
+      first.whenDone = { [unowned self] in
+        self.firstIsDone = true
+        self.stopIfDone()
+      }
+      ended = try Mailbox(first.loop) { [unowned self] _ in
+        self.servingCount -= 1
+        self.stopIfDone()
+      }
+      let actual = try first.listen(on: endpoints, sharesPort: count > 1)
       for number in 1..<max(count, 1) { try startLoop(number, on: actual) }
       scheduleHousekeeping(first)
       return actual
@@ -57,6 +68,18 @@ final class LoopCrew {
     }
   }
 
+  /// Sockets that share a port would also share it with another origin, which nobody wants.
+  private func refuseTakenPorts(_ endpoints: OriginEndpoints) throws(OriginError) {
+    for endpoint in endpoints.all where endpoint.port != 0 {
+      do {
+        _ = try Socket.listening(on: endpoint, sharesPort: false)
+      } catch {
+        guard error.isAddressInUse else { continue }
+        throw .portTaken(endpoint)
+      }
+    }
+  }
+
   /// Runs the first loop here until the crew is told to end, then waits for the others.
   func serve() {
     first?.run()
@@ -66,6 +89,7 @@ final class LoopCrew {
   private func startLoop(_ number: Int, on endpoints: OriginEndpoints) throws(OriginError) {
     let state = state
     let start = LoopStart<Mailbox<Order>>()
+    let ended = ended
     do {
       let thread = try Thread(name: "spate-loop-\(number)") {
         do {
@@ -73,6 +97,7 @@ final class LoopCrew {
           _ = try loop.listen(on: endpoints, sharesPort: true)
           start.finish(.success(try Mailbox(loop.loop) { Self.obey($0, loop) }))
           loop.run()
+          ended?.post(number)
         } catch let error as OriginError {
           start.finish(.failure(error))
         } catch {
@@ -84,13 +109,17 @@ final class LoopCrew {
       throw .system("cannot start a thread: \(error)")
     }
     boxes.append(try start.wait())
+    servingCount += 1
+  }
+
+  private func stopIfDone() {
+    if firstIsDone, servingCount == 0 { first?.loop.stop() }
   }
 
   private static func obey(_ order: Order, _ loop: OriginLoop) {
     switch order {
     case .drain: loop.drain()
     case .end: loop.end()
-    case .reload: loop.reloadCertificates()
     }
   }
 
@@ -99,7 +128,9 @@ final class LoopCrew {
       signals.append(try Signal(loop.loop, number) { [unowned self] in self.askedToEnd() })
     }
     signals.append(
-      try Signal(loop.loop, SignalDescriptor.hangUp) { [unowned self] in self.tell(.reload) })
+      try Signal(loop.loop, SignalDescriptor.hangUp) { [unowned self] in
+        self.state.reloadCertificates()
+      })
   }
 
   /// The first time responses may finish, the second time not.

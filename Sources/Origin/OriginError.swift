@@ -8,8 +8,6 @@ package enum OriginError: Error, Sendable, CustomStringConvertible {
   case state(path: String, reason: String)
   case certificate(reason: String)
   case portTaken(Endpoint)
-  /// The machine has no such address.
-  case addressUnavailable(Endpoint, reason: String)
   case listen(Endpoint, reason: String)
   case system(String)
 
@@ -21,26 +19,16 @@ package enum OriginError: Error, Sendable, CustomStringConvertible {
     case .certificate(let reason): "cannot use the certificate: \(reason)"
     case .portTaken(let endpoint):
       "\(endpoint) is taken by another program; choose another with --listen"
-    case .addressUnavailable(let endpoint, let reason), .listen(let endpoint, let reason):
+    case .listen(let endpoint, let reason):
       "cannot listen on \(endpoint): \(reason)"
     case .system(let reason): reason
     }
   }
 
   init(_ error: SystemError, listeningOn endpoint: Endpoint) {
-    let reason = Self.reason(error)
     self =
       error.isAddressInUse
-      ? .portTaken(endpoint)
-      : error.isAddressUnavailable
-        ? .addressUnavailable(endpoint, reason: reason) : .listen(endpoint, reason: reason)
-  }
-
-  var isUnavailable: Bool {
-    switch self {
-    case .addressUnavailable: true
-    case .root, .state, .certificate, .portTaken, .listen, .system: false
-    }
+      ? .portTaken(endpoint) : .listen(endpoint, reason: Self.reason(error))
   }
 
   init(_ error: StorageError, state path: String) {

@@ -80,7 +80,7 @@ extension OriginLoop {
     }
     let identified = CachedFile(
       key: file.key, path: file.path, file: file.file, status: file.status, entry: entry,
-      now: file.checked)
+      content: file.representation.content, now: file.checked)
     cache.insert(identified)
     return identified
   }
@@ -98,13 +98,24 @@ extension OriginLoop {
       guard !target.namesDirectory else { return .absent }
       let opened = CachedFile(
         key: key.withUnsafeBufferPointer { Array($0) }, path: path, file: file, status: status,
-        entry: state.catalogue.entry(path: path, status: status), now: loop.now)
+        entry: state.catalogue.entry(path: path, status: status),
+        content: try smallContent(of: file, status), now: loop.now)
       cache.insert(opened)
       warm(opened)
       return .file(opened)
     } catch {
       return refusal(error, path)
     }
+  }
+
+  /// All bytes of a small file; nil when it is not small, or has just become shorter.
+  private func smallContent(
+    of file: OpenFile, _ status: FileStatus
+  ) throws(SystemError) -> [UInt8]? {
+    guard cache.mayHold(status) else { return nil }
+    let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<status.byteCount])
+    guard try file.read(into: buffer, at: 0) == status.byteCount else { return nil }
+    return Array(buffer)
   }
 
   /// The seam for cold files: today the kernel is only told early, so that it reads while the

@@ -19,6 +19,9 @@ final class OriginLoop: RequestHandler {
   let log: Logger
   let logsRequests: Bool
   var cache: FileCache
+  /// Where small files are read to; not the loop's own buffer, which has the request.
+  let scratch = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: FileCache.heldFileByteCountMax, alignment: 16)
   var generator = SeededGenerator(seed: .random(in: .min ... .max))
   /// Responses that others prepare: parts of trees by ticket, manifests that are nearly ready.
   var awaitedTrees: [Int: ServerConnection] = [:]
@@ -27,8 +30,10 @@ final class OriginLoop: RequestHandler {
   var haveStreams: [ObjectIdentifier: HaveStream] = [:]
   var treeMailbox: Mailbox<TreeAnswer>?
 
+  /// Called when nothing is left to do, perhaps twice; without it the loop stops by itself.
+  var whenDone: (() -> Void)?
+
   private var server: Server?
-  private var tls: TLSServer?
   private var drainTimer: Timer?
 
   init(_ state: OriginState) throws(SystemError) {
@@ -42,6 +47,8 @@ final class OriginLoop: RequestHandler {
     treeMailbox = try Mailbox(loop) { [unowned self] in self.answer($0) }
   }
 
+  deinit { scratch.deallocate() }
+
   /// Takes connections on `endpoints`.
   /// - Returns: the same with the ports that were picked where they were 0.
   func listen(
@@ -49,21 +56,11 @@ final class OriginLoop: RequestHandler {
   ) throws(OriginError) -> OriginEndpoints {
     guard let server else { return OriginEndpoints() }
     var actual = OriginEndpoints()
-    if !endpoints.tls.isEmpty, tls == nil {
-      do {
-        tls = try TLSServer(
-          state.configuration.tlsCertificates.map {
-            .init(certificatePath: $0.certificateFile, keyPath: $0.keyFile)
-          })
-      } catch {
-        throw .certificate(reason: error.description)
-      }
-    }
     for endpoint in endpoints.plain {
       actual.plain.append(try Self.listen(server, on: endpoint, sharesPort, tls: nil))
     }
     for endpoint in endpoints.tls {
-      actual.tls.append(try Self.listen(server, on: endpoint, sharesPort, tls: tls))
+      actual.tls.append(try Self.listen(server, on: endpoint, sharesPort, tls: state.tls))
     }
     return actual
   }
@@ -88,23 +85,17 @@ final class OriginLoop: RequestHandler {
     drainTimer = timer
     for stream in Array(haveStreams.values) { stream.end() }
     for wait in Array(manifestWaits.values) { wait.giveUp() }
-    server.drain { [unowned self] in self.loop.stop() }
+    server.drain { [unowned self] in self.finish() }
   }
 
   /// Ends at once, whatever is under way.
   func end() {
     server?.close()
-    loop.stop()
+    finish()
   }
 
-  func reloadCertificates() {
-    guard let tls else { return }
-    do {
-      try tls.reload()
-      log.info("certificates read again")
-    } catch {
-      log.error("the certificates stay as they were", metadata: ["reason": "\(error)"])
-    }
+  private func finish() {
+    if let whenDone { whenDone() } else { loop.stop() }
   }
 }
 

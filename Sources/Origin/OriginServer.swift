@@ -4,6 +4,7 @@ import Posix
 import Reactor
 import Storage
 import Synchronization
+import Transport
 
 /// The origin: serves the files under a root by name and by package, keeps their digests, and leads
 /// the swarm of those who download them.
@@ -64,7 +65,8 @@ package final class OriginServer {
     }
     let perLoop = (descriptorCount - Self.reservedDescriptorCount) / 4 / configuration.loopCount
     return OriginState(
-      configuration, root: root, catalogue: try openCatalogue(root), workers: workers,
+      configuration, root: root, tls: try openTLS(), catalogue: try openCatalogue(root),
+      workers: workers,
       metrics: OriginMetrics(), log: log,
       cachedFileCountMax: min(max(perLoop, 1), Self.cachedFileCountMax))
   }
@@ -87,6 +89,27 @@ package final class OriginServer {
       throw .root(path: path, reason: OriginError.reason(error))
     } catch {
       preconditionFailure("only these two are thrown: \(error)")
+    }
+  }
+
+  private func openTLS() throws(OriginError) -> TLSServer? {
+    guard !configuration.tlsListen.isEmpty else { return nil }
+    for identity in configuration.tlsCertificates {
+      for path in [identity.certificateFile, identity.keyFile] {
+        do {
+          _ = try OpenFile(path: path)
+        } catch {
+          throw .certificate(reason: "\(path): \(OriginError.reason(error))")
+        }
+      }
+    }
+    do {
+      return try TLSServer(
+        configuration.tlsCertificates.map {
+          TLSServer.Identity(certificatePath: $0.certificateFile, keyPath: $0.keyFile)
+        })
+    } catch {
+      throw .certificate(reason: error.description)
     }
   }
 

@@ -5,11 +5,14 @@ import Reactor
 import Storage
 import Swarm
 import Synchronization
+import Transport
 
 /// What all loops of an origin share. Nothing here is locked while a disk or a network is waited for.
 final class OriginState: Sendable {
   let configuration: OriginConfiguration
   let root: DirectoryRoot
+  /// One for all loops: a session begun on one is resumed on another. Nil without TLS.
+  let tls: TLSServer?
   let catalogue: Catalogue
   let tracker = Mutex(Tracker())
   /// Does what may wait for a disk or takes long: parts of the tree below the piece layer.
@@ -27,18 +30,29 @@ final class OriginState: Sendable {
   private static let linksToldCountMax = 1_000
 
   init(
-    _ configuration: OriginConfiguration, root: DirectoryRoot,
+    _ configuration: OriginConfiguration, root: DirectoryRoot, tls: TLSServer?,
     catalogue: Catalogue, workers: WorkerPool, metrics: OriginMetrics, log: Logger,
     cachedFileCountMax: Int
   ) {
     self.configuration = configuration
     self.root = root
+    self.tls = tls
     self.catalogue = catalogue
     self.workers = workers
     self.metrics = metrics
     self.log = log
     self.cachedFileCountMax = cachedFileCountMax
     started = Clock.now()
+  }
+
+  func reloadCertificates() {
+    guard let tls else { return }
+    do {
+      try tls.reload()
+      log.info("certificates read again")
+    } catch {
+      log.error("the certificates stay as they were", metadata: ["reason": "\(error)"])
+    }
   }
 
   /// Tells the operator, once for each name.

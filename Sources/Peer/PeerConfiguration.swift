@@ -1,9 +1,10 @@
 package import Content
+import Swarm
 package import Wire
 
 /// What the owner of a peer node decides.
 package struct PeerConfiguration: Sendable {
-  package static let uploadCountMaxDefault = 8
+  package static let uploadCountMaxDefault = UploadGate.slotCountDefault
   package static let cacheByteCountMaxDefault = 10 << 30
 
   package var origin: HTTPURL

@@ -115,7 +115,7 @@ final class RunFetch: ResponseReceiver {
     }
     transfer.received(bytes.count, by: self)
     if isChunkFull, position == transfer.geometry.byteRange(of: assembly.piece).end {
-      transfer.feed(.arrived(assembly.piece, id))
+      transfer.arrived(assembly.piece, by: self)
     }
   }
 

@@ -39,8 +39,8 @@ final class Transfer {
   /// Answers that were under way still arrive, and start nothing more.
   private var isStopped = false
   private var fetches: [RequestID: RunFetch] = [:]
-  /// Who was asked in each request some of whose pieces are not decided yet.
-  private var sources: [RequestID: PeerID] = [:]
+  /// Requests whose bytes are under way, or whose pieces are not all decided yet.
+  private var asked: [RequestID: Asked] = [:]
   private var readers: [PeerID: HaveReader] = [:]
   private var endpoints: [PeerID: Endpoint] = [:]
   private var observers: [ObjectIdentifier: any TransferObserver] = [:]
@@ -162,12 +162,19 @@ final class Transfer {
     feed(.referred(referral, interval: interval))
   }
 
+  /// All bytes of `piece` are with the workers.
+  func arrived(_ piece: PieceIndex, by fetch: RunFetch) {
+    asked[fetch.id]?.undecidedCount += 1
+    feed(.arrived(piece, fetch.id))
+  }
+
   func received(_ byteCount: Int, by fetch: RunFetch) {
     feed(.progressed(fetch.id, byteCount: byteCount))
   }
 
   func ended(_ fetch: RunFetch, _ outcome: FetchOutcome) {
     fetches[fetch.id] = nil
+    forgetIfDecided(fetch.id)
     if outcome == .failed, fetch.source.isOrigin {
       node.origin.advance(from: fetch.connection.endpoint)
     }
@@ -181,7 +188,9 @@ final class Transfer {
   }
 
   func decided(_ result: IntakeResult) {
-    guard let source = sources[result.request] else { return }
+    guard let source = asked[result.request]?.source else { return }
+    asked[result.request]?.undecidedCount -= 1
+    forgetIfDecided(result.request)
     switch result.verdict {
     case .verified:
       let byteCount = geometry.byteRange(of: result.piece).count
@@ -204,14 +213,11 @@ final class Transfer {
       notStored(error, result)
     }
     for observer in Array(observers.values) { observer.transferGrew(self) }
-    if fetches[result.request] == nil, sources.count > Self.decidedSourceCountMax {
-      sources = sources.filter { fetches[$0.key] != nil }
-      sources[result.request] = source
-    }
   }
 
-  /// Finished requests whose source is remembered for pieces that still wait for a worker.
-  private static let decidedSourceCountMax = 4_096
+  private func forgetIfDecided(_ id: RequestID) {
+    if fetches[id] == nil, asked[id]?.undecidedCount == 0 { asked[id] = nil }
+  }
 
   private func notStored(_ error: StorageError, _ result: IntakeResult) {
     switch error {
@@ -238,6 +244,7 @@ final class Transfer {
     case .cancel(let id):
       fetches[id]?.cancel()
       fetches[id] = nil
+      forgetIfDecided(id)
     case .announce(let report): node.tracker.send(report, for: self)
     case .follow(let source): follow(source)
     case .unfollow(let peer):
@@ -258,7 +265,7 @@ final class Transfer {
     }
     let fetch = RunFetch(id, from: source, run, on: connection, for: self)
     fetches[id] = fetch
-    sources[id] = source
+    asked[id] = Asked(source: source)
     let range = geometry.byteRange(of: run)
     connection.send(
       .get, "/-/package/\(stored.id)", silenceMax: Node.fetchSilenceMax, receiver: fetch
@@ -307,6 +314,12 @@ final class Transfer {
     for observer in Array(observers.values) { observer.transferFailed(self, reason) }
     node.ended(self)
   }
+}
+
+/// Who was asked in a request, and how many of its pieces wait for a worker.
+private struct Asked {
+  let source: PeerID
+  var undecidedCount = 0
 }
 
 /// Verified bytes by where they came from.

@@ -28,14 +28,30 @@ package struct Socket: ~Copyable, Sendable {
     return Socket(FileDescriptor(owning: Int32(raw)))
   }
 
-  /// A socket that listens; port 0 lets the kernel choose. A version 6 socket takes version 6 only.
+  /// A socket that listens; port 0 lets the kernel choose. A version 6 socket takes version 6 only,
+  /// but for the unspecified address `::`: that takes both, and where the machine has no version 6,
+  /// version 4.
   package static func listening(
     on endpoint: Endpoint, sharesPort: Bool, backlog: Int32 = 4096
+  ) throws(SystemError) -> Socket {
+    do {
+      return try listeningExactly(on: endpoint, sharesPort: sharesPort, backlog: backlog)
+    } catch where error.isAddressUnavailable && endpoint.address == .v6(0, 0) {
+      let fallback = Endpoint(address: .v4(0), port: endpoint.port)
+      return try listeningExactly(on: fallback, sharesPort: sharesPort, backlog: backlog)
+    }
+  }
+
+  private static func listeningExactly(
+    on endpoint: Endpoint, sharesPort: Bool, backlog: Int32
   ) throws(SystemError) -> Socket {
     let socket = try make(for: endpoint)
     try socket.set(SOL_SOCKET, SO_REUSEADDR, to: 1)
     if sharesPort { try socket.set(SOL_SOCKET, SO_REUSEPORT, to: 1) }
-    if case .v6 = endpoint.address { try socket.set(Int32(IPPROTO_IPV6), IPV6_V6ONLY, to: 1) }
+    if case .v6 = endpoint.address {
+      let takesBoth = endpoint.address == .v6(0, 0)
+      try socket.set(Int32(IPPROTO_IPV6), IPV6_V6ONLY, to: takesBoth ? 0 : 1)
+    }
     try check("bind") {
       endpoint.withSocketAddress { CLinux.bind(socket.rawDescriptor, $0, $1) }
     }

@@ -13,8 +13,12 @@ struct PeerRecord: Sendable {
   /// Dropped when nothing is heard until then.
   var deadline: Instant
   var isSuspended = false
-  /// Two peers called it dead, and it has not been heard since.
+  /// Somebody got bytes from it: it can be reached.
+  var isProven = false
+  /// Two peers called it dead. One that was proven is up again when it is next heard; one that was
+  /// not is behind something that lets nobody in, and stays down until `downUntil`.
   var isDown = false
+  var downUntil: Instant = .zero
   var deadReporter: PeerID?
   var demotedUntil: Instant = .zero
   /// Bytes a second of the origin's responses to it; 0 when unknown.

@@ -7,6 +7,11 @@ extension Tracker {
       let rate = byteRate(byteCount: delivery.byteCount, duration: delivery.duration)
     else { return }
     peers[Int(slot)]!.servedRate = smoothed(peers[Int(slot)]!.servedRate, rate)
+    peers[Int(slot)]!.isProven = true
+    if peers[Int(slot)]!.isDown {
+      peers[Int(slot)]!.isDown = false
+      recount(slot)
+    }
     servedRate = smoothed(servedRate, rate)
   }
 
@@ -26,6 +31,7 @@ extension Tracker {
       if let first = peers[Int(slot)]!.deadReporter, first != peer.id {
         let wasServing = peers[Int(slot)]!.isServing
         peers[Int(slot)]!.isDown = true
+        peers[Int(slot)]!.downUntil = now + limits.unreachableTime
         if wasServing { recount(slot) }
       }
       peers[Int(slot)]!.deadReporter = peer.id

@@ -109,8 +109,10 @@ package struct Tracker: Sendable {
       peer.site = announce.site
       peer.uploads = announce.uploads
       peer.deadline = deadline
-      peer.isDown = false
-      peer.deadReporter = nil
+      if peer.isProven || peer.isDown && peer.downUntil <= now {
+        peer.isDown = false
+        peer.deadReporter = nil
+      }
       peers[Int(slot)] = peer
       if peer.isServing != wasServing { recount(slot) }
       return slot

@@ -24,6 +24,8 @@ package struct TrackerLimits: Hashable, Sendable {
   package var corruptPenalty: Duration = .seconds(600)
   /// Last in the referrals after being called dead or stalled.
   package var demotionTime: Duration = .seconds(10)
+  /// How long a peer that nobody ever got bytes from stays down once two could not reach it.
+  package var unreachableTime: Duration = .seconds(60)
   /// Peers that one reporter's word alone may keep out of the referrals at a time.
   package var soleAccusationCountMax = 2
 

@@ -163,7 +163,10 @@ final class RawClient: WatchHandler {
       case .failed: unsent = []
       }
     }
-    if !unsent.isEmpty { return writeWatch?.turnOn() ?? () }
+    if !unsent.isEmpty {
+      writeWatch?.turnOn()
+      return
+    }
     writeWatch?.turnOff()
     if endsInput { _ = socket.shutdownSending() }
   }

@@ -26,13 +26,15 @@ struct TrackerFixture {
   @discardableResult
   mutating func say(
     _ number: Int, _ holdings: Holdings? = nil, wanted: Int = 0, starving: Bool = false,
-    complaints: [Complaint] = [], port: UInt16 = 4_000, leaving: Bool = false, active: Int = 0,
+    complaints: [Complaint] = [], deliveries: [Delivery] = [], port: UInt16 = 4_000,
+    leaving: Bool = false, active: Int = 0,
     site: String = ""
   ) -> PackageReferral? {
     let report = PackageReport(
       package: Self.package, pieceCount: geometry.pieceCount,
       holdings: holdings ?? .whole(PieceSet(pieceCount: geometry.pieceCount)),
-      wantedPieceCount: wanted, isStarving: starving, complaints: complaints)
+      wantedPieceCount: wanted, isStarving: starving,
+      deliveries: deliveries, complaints: complaints)
     let announce = Announce(
       peer: Self.peer(number), port: port, site: site, isLeaving: leaving,
       uploads: UploadLoad(active: active, limit: 4, byteRate: 0), reports: [report])

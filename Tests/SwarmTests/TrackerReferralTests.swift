@@ -71,6 +71,8 @@ import Testing
     var fixture = Fixture(pieceCount: 4)
     for number in 1..<4 { fixture.say(number) }
     fixture.say(3, .whole(fixture.set(0..<4)))
+    let served = Delivery(source: Fixture.peer(3), byteCount: 1_000, duration: .seconds(1))
+    fixture.say(4, deliveries: [served])
     let dead = Complaint(source: Fixture.peer(3), kind: .dead, piece: PieceIndex(0))
     fixture.say(1, Fixture.nothing, complaints: [dead])
     #expect(peers(fixture.say(4)).contains(Fixture.peer(3)))
@@ -78,6 +80,22 @@ import Testing
     fixture.say(2, Fixture.nothing, complaints: [dead])
     #expect(!peers(fixture.say(4, Fixture.nothing)).contains(Fixture.peer(3)))
     fixture.say(3, Fixture.nothing)
+    #expect(peers(fixture.say(4, Fixture.nothing)).contains(Fixture.peer(3)))
+  }
+
+  /// Behind a wall that lets nobody in: its pieces must not count as out, however often it speaks.
+  @Test func whomNobodyCanReachHoldsNothingForOthers() {
+    var fixture = Fixture(pieceCount: 4)
+    for number in 1..<4 { fixture.say(number) }
+    fixture.say(3, .whole(fixture.set(0..<4)))
+    #expect(fixture.say(1, Fixture.nothing, wanted: 4)!.leases.isEmpty)
+    let dead = Complaint(source: Fixture.peer(3), kind: .dead, piece: PieceIndex(0))
+    for number in 1..<3 { fixture.say(number, Fixture.nothing, complaints: [dead]) }
+    fixture.say(3, Fixture.nothing)
+    #expect(!peers(fixture.say(4, Fixture.nothing)).contains(Fixture.peer(3)))
+    #expect(!fixture.say(1, Fixture.nothing, wanted: 4)!.leases.isEmpty)
+    let served = Delivery(source: Fixture.peer(3), byteCount: 1_000, duration: .seconds(1))
+    fixture.say(2, Fixture.nothing, deliveries: [served])
     #expect(peers(fixture.say(4, Fixture.nothing)).contains(Fixture.peer(3)))
   }
 
