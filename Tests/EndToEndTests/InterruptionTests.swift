@@ -122,8 +122,8 @@ extension EndToEnd {
         try Download(
           origin.url("/file.bin"), to: "copy\($0)", ["--seed-for", "60s"], in: folder)
       }
-      try eventually("the origin has sent a copy") {
-        try origin.sentContentByteCount >= Self.byteCount
+      try eventually("all have begun, and the origin has sent a copy") {
+        try origin.sentContentByteCount >= Self.byteCount && origin.metric("spate_peers") == 5
       }
       #expect(try origin.terminate() == .code(0))
       for download in downloads {
