@@ -27,7 +27,20 @@ extension EndToEnd {
       let download = try Download(
         "http://127.0.0.1:\(relay.port)/file.bin", to: name, in: folder)
       try eventually("half of the file arrives") { relay.passedByteCount >= Self.byteCount / 2 }
+      let written = Self.byteCount / 2 - Self.lostByteCountMax / 2
+      try eventually("half of the file is written") {
+        try allocatedByteCount(beside: name) >= written
+      }
       return download
+    }
+
+    /// Bytes on disk in the directory a download keeps beside its output.
+    private func allocatedByteCount(beside name: String) throws -> Int {
+      let directory = folder[".\(name).spate/packages"]
+      return try FileManager.default.contentsOfDirectory(atPath: directory).reduce(0) { sum, file in
+        var status = stat()
+        return stat("\(directory)/\(file)", &status) == 0 ? sum + Int(status.st_blocks) * 512 : sum
+      }
     }
 
     @Test func aKilledGetGoesOnWhereItWas() throws {
