@@ -43,8 +43,7 @@ final class PeerHandler: RequestHandler {
       }
       switch parts[2] {
       case "package": package(transfer, head, bytes, on: connection)
-      case "have":
-        transfer.haveFeed.add(connection, held: transfer.held, promised: transfer.promised)
+      case "have": have(transfer, head, bytes, on: connection)
       default: tree(transfer, head, bytes, on: connection)
       }
     default: connection.respondText(.notFound, "nothing is here")
@@ -86,7 +85,10 @@ final class PeerHandler: RequestHandler {
     let representation = Representation(
       byteCount: transfer.geometry.byteCount, etag: EntityTag(transfer.stored.id).field,
       modified: transfer.manifest.modified, contentType: Array(ContentType.unknown.utf8))
-    let plan = ContentPlan(head, bytes: bytes, for: representation)
+    var plan = ContentPlan(head, bytes: bytes, for: representation)
+    // Several ranges: a server may send the whole instead (RFC 9110 section 14.2), and the whole
+    // passes the gate.
+    if case .ranges = plan { plan = .whole }
     let range: ByteRange?
     switch plan {
     case .range(let wanted): range = wanted
@@ -94,7 +96,7 @@ final class PeerHandler: RequestHandler {
     case .notModified, .preconditionFailed, .unsatisfiable, .ranges: range = nil
     }
     guard let range, head.method == .get else {
-      // Heads only, and several ranges: a browser may ask so, a peer does not.
+      // No content: a browser may ask so, a peer does not.
       guard transfer.stored.isWhole, transfer.stored.isIntact, let all = wholeSlice(transfer) else {
         return connection.respondText(.notFound, "this peer has only a part of the package")
       }
@@ -146,7 +148,26 @@ final class PeerHandler: RequestHandler {
     }
   }
 
+  private func have(
+    _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
+    on connection: ServerConnection
+  ) {
+    let isJSON = head.accepts(ContentType.json, in: bytes)
+    guard isJSON || head.method == .head else {
+      return transfer.haveFeed.add(
+        connection, held: transfer.held, promised: transfer.promised)
+    }
+    let json = HaveFrame.json(held: transfer.held, promised: transfer.promised)
+    connection.respond(.ok, body: isJSON ? .bytes(json) : .empty) {
+      HeadWriter.field(
+        .contentType, isJSON ? ContentType.json : ContentType.message, to: &$0)
+    }
+  }
+
   // MARK: The tree
+
+  /// Work waiting for the workers; beyond it nobody is told of the tree.
+  private static let waitingTreeCountMax = 64
 
   private func tree(
     _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
@@ -161,15 +182,22 @@ final class PeerHandler: RequestHandler {
     } catch {
       return connection.respondText(error.status, error.reason)
     }
-    let stored = transfer.stored
+    // The workers verify what arrives; questions must not keep them from it.
+    guard node.workers.waitingCount < Self.waitingTreeCountMax else {
+      return connection.respondText(.serviceUnavailable, "too many parts of trees are asked for") {
+        HeadWriter.field(.retryAfter, 1, to: &$0)
+      }
+    }
+    let (stored, isJSON) = (transfer.stored, head.accepts(ContentType.json, in: bytes))
     node.offLoop.run {
       TreePart.read(slice, of: stored)
     } then: { message in
       guard let message else {
         return connection.respondText(.notFound, "this peer does not hold those pieces")
       }
-      connection.respond(.ok, body: .bytes(message.encode())) {
-        HeadWriter.field(.contentType, ContentType.message, to: &$0)
+      connection.respond(.ok, body: .bytes(isJSON ? message.json() : message.encode())) {
+        HeadWriter.field(
+          .contentType, isJSON ? ContentType.json : ContentType.message, to: &$0)
       }
     }
   }

@@ -5,7 +5,7 @@ import Testing
 extension EndToEnd {
   /// Programs that die or are told to stop in the middle.
   @Suite struct InterruptionTests {
-    static let byteCount = 16 << 20
+    static let byteCount = 8 << 20
     /// What may be under way from the origin when a download dies: a run in each of its requests.
     static let lostByteCountMax = 2 << 20
 
@@ -27,7 +27,20 @@ extension EndToEnd {
       let download = try Download(
         "http://127.0.0.1:\(relay.port)/file.bin", to: name, in: folder)
       try eventually("half of the file arrives") { relay.passedByteCount >= Self.byteCount / 2 }
+      let written = Self.byteCount / 2 - Self.lostByteCountMax / 2
+      try eventually("half of the file is written") {
+        try allocatedByteCount(beside: name) >= written
+      }
       return download
+    }
+
+    /// Bytes on disk in the directory a download keeps beside its output.
+    private func allocatedByteCount(beside name: String) throws -> Int {
+      let directory = folder[".\(name).spate/packages"]
+      return try FileManager.default.contentsOfDirectory(atPath: directory).reduce(0) { sum, file in
+        var status = stat()
+        return stat("\(directory)/\(file)", &status) == 0 ? sum + Int(status.st_blocks) * 512 : sum
+      }
     }
 
     @Test func aKilledGetGoesOnWhereItWas() throws {
@@ -69,7 +82,7 @@ extension EndToEnd {
     }
 
     @Test func aPeerThatDiesWhileItServesStopsNobody() throws {
-      let peers = try seeds(2, ["--upload-rate", "2MB/s"])
+      let peers = try seeds(2, ["--upload-rate", "3MB/s"])
       let uploaded = try peers[0].metric("spate_sent_content_bytes_total")
       // The origin sends these little, so that they depend on the peers.
       let relay = try Relay(to: origin.port, allowance: 512 << 10)
@@ -122,8 +135,8 @@ extension EndToEnd {
         try Download(
           origin.url("/file.bin"), to: "copy\($0)", ["--seed-for", "60s"], in: folder)
       }
-      try eventually("the origin has sent a copy") {
-        try origin.sentContentByteCount >= Self.byteCount
+      try eventually("all have begun, and the origin has sent a copy") {
+        try origin.sentContentByteCount >= Self.byteCount && origin.metric("spate_peers") == 5
       }
       #expect(try origin.terminate() == .code(0))
       for download in downloads {
