@@ -15,16 +15,20 @@ final class Attendant: Sendable {
   private let state = Mutex(State())
   private let thread = Mutex<Thread?>(nil)
 
-  /// - Parameter turn: does what there is to do and says how long to rest at most, nil for until
-  ///   woken. It must not hold its owner: an owner that is let go could never end the thread.
+  /// - Parameters:
+  ///   - gathering: the least time between the end of a turn and the next, so that under load one
+  ///     turn serves many wakes. After a quiet time the first wake is answered at once.
+  ///   - turn: does what there is to do and says how long to rest at most, nil for until woken. It
+  ///     must not hold its owner: an owner that is let go could never end the thread.
   func start(
-    name: String, _ turn: @escaping @Sendable () -> Duration?
+    name: String, gathering: Duration = .zero, _ turn: @escaping @Sendable () -> Duration?
   ) throws(SystemError) {
     try thread.withLock { thread throws(SystemError) in
       thread = try Thread(name: name) { [self] in
         while rest() {
           let pause = turn()
           state.withLock { $0.waitsFor = pause }
+          gather(for: gathering)
         }
       }
     }
@@ -49,6 +53,18 @@ final class Attendant: Sendable {
     dismiss()
     let ended = thread.withLock { $0.take() }
     ended?.join()
+  }
+
+  private func gather(for duration: Duration) {
+    guard duration > .zero else { return }
+    let end = Clock.now() + duration
+    monitor.withLock {
+      while !isStopping {
+        let left = end - Clock.now()
+        guard left > .zero else { return }
+        _ = monitor.wait(atMost: left)
+      }
+    }
   }
 
   /// False when the thread is to end.

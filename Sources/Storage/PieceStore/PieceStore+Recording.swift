@@ -26,7 +26,7 @@ extension PieceStore {
 
   func startThreads() throws(StorageError) {
     try onPath(directory) { () throws(SystemError) in
-      try indexThread.start(name: "spate-index") { [weak self] in
+      try indexThread.start(name: "spate-index", gathering: Self.gatheringTime) { [weak self] in
         self?.recordSubmissions()
         return nil
       }

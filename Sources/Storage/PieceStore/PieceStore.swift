@@ -41,6 +41,8 @@ package final class PieceStore: Sendable {
   package static let unsynchronizedByteCountMax = 64 << 20
   /// How long they may wait otherwise.
   package static let unsynchronizedTimeMax = Duration.seconds(5)
+  /// Pieces that come within this time of each other share a transaction of the index.
+  static let gatheringTime = Duration.milliseconds(10)
 
   package let directory: String
   /// Bytes of package data, nil for as many as the disk has.
