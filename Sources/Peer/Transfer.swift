@@ -45,6 +45,7 @@ final class Transfer {
   private var wanted: [ObjectIdentifier: PieceRun] = [:]
   private var gained: [PieceRun] = []
   private var isFlushScheduled = false
+  private var lastFlush: Instant?
   private var isInUse = false
   private var timer: Timer?
 
@@ -223,6 +224,8 @@ final class Transfer {
 
   /// The cache gave pieces up.
   func lost(_ runs: [PieceRun]) {
+    // Whoever heard of them later would believe that they are here.
+    flushGained()
     for run in runs { feed(.evicted(run)) }
     haveFeed.tell(.evicted(runs))
   }
@@ -292,17 +295,27 @@ final class Transfer {
     ) { HeadWriter.field(.spatePeer, node.idText, to: &$0) }
   }
 
+  /// The followers are many, and a frame costs each of them a turn: under load, one frame tells of
+  /// all the pieces of this time.
+  private static let gainedInterval = Duration.milliseconds(20)
+
   private func scheduleFlush() {
     guard !isFlushScheduled else { return }
     isFlushScheduled = true
-    node.loop.atEndOfTurn(once: { [weak self] in self?.flushGained() })
+    let quiet = lastFlush.map { node.loop.now - $0 } ?? Self.gainedInterval
+    if quiet >= Self.gainedInterval {
+      node.loop.atEndOfTurn(once: { [weak self] in self?.flushGained() })
+    } else {
+      node.after(Self.gainedInterval - quiet) { [weak self] in self?.flushGained() }
+    }
   }
 
   private func flushGained() {
     isFlushScheduled = false
-    let runs = gained
-    gained = []
-    if !runs.isEmpty { haveFeed.tell(.gained(runs)) }
+    guard !gained.isEmpty else { return }
+    lastFlush = node.loop.now
+    haveFeed.tell(.gained(gained))
+    gained.removeAll(keepingCapacity: true)
   }
 
   private func complete() {
