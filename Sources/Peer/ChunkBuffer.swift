@@ -18,8 +18,9 @@ final class ChunkBufferPool: Sendable {
     var outCount = 0
   }
 
-  /// Buffers kept when nobody needs them.
-  private static let freeCountMax = 32
+  /// Buffers kept when nobody needs them; while some are out, all are kept for the next burst, for
+  /// fresh memory costs the kernel more than the bytes cost us.
+  private static let freeCountMax = 16
   private let state = Mutex(State())
 
   func take() -> ChunkBuffer {
@@ -33,7 +34,9 @@ final class ChunkBufferPool: Sendable {
   func giveBack(_ buffer: ChunkBuffer) {
     state.withLock { state in
       state.outCount -= 1
-      if state.free.count < Self.freeCountMax { state.free.append(buffer) }
+      state.free.append(buffer)
+      guard state.outCount == 0 else { return }
+      state.free.removeLast(max(state.free.count - Self.freeCountMax, 0))
     }
   }
 
