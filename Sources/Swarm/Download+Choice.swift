@@ -159,11 +159,13 @@ extension Download {
     return (Double(neighbours[index].outstandingCount + 1) + crowding) / max(known, 65_536)
   }
 
-  /// Consecutive needed pieces the source holds: one in a crowd, up to `runByteCountMax` from a
-  /// single neighbour, and at any rate what a fast source sends in a few milliseconds.
+  /// Consecutive needed pieces the source holds: `runByteCountMin` of them in a crowd, up to
+  /// `runByteCountMax` from a single neighbour, and at any rate what a fast source sends in a few
+  /// milliseconds.
   private func run(from piece: PieceIndex, at index: Int) -> PieceRun {
     let openCount = neighbours.reduce(0) { $0 + ($1.stream == .open ? 1 : 0) }
-    let shared = limits.runByteCountMax / max(1, openCount * openCount)
+    let shared = max(
+      limits.runByteCountMin, limits.runByteCountMax / max(1, openCount * openCount))
     let quick = min(neighbours[index].byteRate / 200, limits.runByteCountMax / 8)
     let countMax = max(1, max(shared, quick) / geometry.pieceByteCount)
     var end = piece.rawValue + 1
