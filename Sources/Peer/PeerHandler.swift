@@ -44,6 +44,12 @@ final class PeerHandler: RequestHandler {
       switch parts[2] {
       case "package": package(transfer, head, bytes, on: connection)
       case "have":
+        // The head alone of a stream without an end would hold the connection for ever.
+        guard head.method == .get else {
+          return connection.respondText(.methodNotAllowed, "only GET") {
+            HeadWriter.field(.allow, "GET", to: &$0)
+          }
+        }
         transfer.haveFeed.add(connection, held: transfer.held, promised: transfer.promised)
       default: tree(transfer, head, bytes, on: connection)
       }

@@ -205,6 +205,42 @@ import Wire
     try test.close()
   }
 
+  /// Cutting one response off takes those behind it on its connection along, through no fault of
+  /// their sender.
+  @Test func whatWeCutOffBlamesNobody() throws {
+    let loop = try EventLoop()
+    let package = try SamplePackage(byteCount: 8 * 65_536)
+    let origin = try FakeOrigin(loop, package)
+    origin.refer = { _, package in
+      PackageReferral(package: package.digests.id, pieceCount: package.geometry.pieceCount)
+    }
+    let test = try TestNode(loop, origin: origin.server.url())
+    let transfer = try test.open(package.manifest)
+    loop.run { !origin.announces.isEmpty }
+    let silent = try FakeServer(loop) { _, connection in
+      OpenBody.start([], length: 8 * 65_536, on: connection)
+    }
+    let connection = ClientConnection(loop, to: silent.endpoint, host: "test")
+    let peer = PeerID(high: 3, low: 3)
+    let fetches = [0, 4].map { first in
+      RunFetch(
+        RequestID(UInt64(1_000 + first)), from: peer,
+        PieceRun(first: PieceIndex(first), count: 4), on: connection, for: transfer)
+    }
+    for fetch in fetches {
+      connection.send(.get, "/", silenceMax: .seconds(30), receiver: fetch)
+    }
+    loop.run { !silent.requests.isEmpty }
+    fetches[1].cancel()
+    loop.turn(waits: false)
+    #expect(connection.isOpen, "the first is still wanted")
+    fetches[0].cancel()
+    connection.close()
+    loop.run { !connection.isOpen }
+    #expect(connection.outstandingCount == 0)
+    try test.close()
+  }
+
   /// A response that is read to its end after its transfer is over must find nobody to tell.
   @Test func aTransferThatIsOverHearsNothing() throws {
     let loop = try EventLoop()
