@@ -53,11 +53,13 @@ extension OriginLoop {
     connection.respond(plan, with: file.representation, file: file.file)
   }
 
-  /// The open file a path means, if one is held and the name still means it: looked at again once a
-  /// second.
-  func current(_ key: Span<UInt8>) -> CachedFile? {
+  /// The open file a path means, if one is held and the name still means it: looked at again when
+  /// the last look is `trust` ago.
+  func current(
+    _ key: Span<UInt8>, trust: Duration = FileCache.trustDuration
+  ) -> CachedFile? {
     guard let file = cache.file(named: key) else { return nil }
-    guard loop.now - file.checked >= FileCache.trustDuration else {
+    guard loop.now - file.checked >= trust else {
       return file.entry != nil ? file : identified(file)
     }
     do {

@@ -68,7 +68,6 @@ extension OriginLoop {
     state.metrics.packageBytes.add(sentByteCount)
     guard let range = upload.range else { return }
     let now = loop.now
-    let duration = now - upload.started
     let geometry = upload.geometry
     let sent = ByteRange(offset: range.offset, count: min(sentByteCount, range.count))
     let whole = isComplete ? geometry.run(covering: range) : sent.flatMap(geometry.run(inside:))
@@ -79,14 +78,14 @@ extension OriginLoop {
     state.tracker.withLock { tracker in
       if let whole {
         tracker.originSent(
-          whole, of: upload.id, to: upload.peer, byteCount: wholeByteCount, duration: duration,
+          whole, of: upload.id, to: upload.peer, byteCount: wholeByteCount,
           isComplete: true, now: now)
       }
       if !isComplete, restStart < covering.end {
         tracker.originSent(
           PieceRun(first: PieceIndex(restStart), count: covering.end - restStart),
           of: upload.id, to: upload.peer, byteCount: max(0, sentByteCount - wholeByteCount),
-          duration: duration, isComplete: false, now: now)
+          isComplete: false, now: now)
       }
     }
   }
@@ -99,7 +98,6 @@ final class Upload: ResponseObserver {
   /// Nil when nothing of the package is sent, or several ranges at once, which no peer asks for.
   let range: ByteRange?
   let peer: PeerID?
-  let started: Instant
   private unowned let owner: OriginLoop
 
   init(
@@ -110,7 +108,6 @@ final class Upload: ResponseObserver {
     self.id = id
     self.geometry = geometry
     self.peer = peer
-    started = owner.loop.now
     range =
       switch plan {
       case .whole: ByteRange(offset: 0, count: geometry.byteCount)

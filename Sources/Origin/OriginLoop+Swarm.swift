@@ -78,12 +78,17 @@ extension OriginLoop {
     guard let found = state.catalogue.package(id) else {
       return connection.respondText(.notFound, "no such package")
     }
+    let pieces = PieceSet.full(pieceCount: found.entry.manifest.geometry.pieceCount)
+    if head.accepts(ContentType.json, in: bytes) {
+      return connection.respond(.ok, body: .bytes(HaveFrame.json(held: pieces, promised: []))) {
+        HeadWriter.field(.contentType, ContentType.json, to: &$0)
+      }
+    }
     let stream = HaveStream(self, connection)
     haveStreams[ObjectIdentifier(stream)] = stream
     connection.startStreaming(.ok, length: nil, source: stream) {
       HeadWriter.field(.contentType, ContentType.message, to: &$0)
     }
-    let pieces = PieceSet.full(pieceCount: found.entry.manifest.geometry.pieceCount)
     connection.append(HaveFrame.preamble + HaveFrame.bitmap(pieces).encode())
     if head.method == .head || state.isDraining.load(ordering: .relaxed) { stream.end() }
   }

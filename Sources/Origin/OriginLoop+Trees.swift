@@ -12,6 +12,7 @@ struct TreeAnswer: Sendable {
   let ticket: Int
   /// Nil when the file could not be read, or is not the one it was.
   let message: TreeMessage?
+  let isJSON: Bool
 }
 
 /// Parts of the trees of packages: self-verifying, so anybody may pass them on.
@@ -34,7 +35,7 @@ extension OriginLoop {
         return connection.respondText(.notFound, "the tree has no such part")
       }
       if let whole = Self.wholePieceLayer(slice, found.entry) {
-        return send(whole, connection)
+        return send(whole, asJSON: head.accepts(ContentType.json, in: bytes), connection)
       }
       guard state.workers.waitingCount < Self.waitingTreeCountMax else {
         return connection.respondText(.serviceUnavailable, "too many parts of trees are asked for")
@@ -42,7 +43,8 @@ extension OriginLoop {
           HeadWriter.field(.retryAfter, 1, to: &$0)
         }
       }
-      prepare(slice, found, connection)
+      prepare(
+        slice, found, asJSON: head.accepts(ContentType.json, in: bytes), connection)
     } catch {
       refuse(error, connection)
     }
@@ -59,7 +61,8 @@ extension OriginLoop {
   }
 
   private func prepare(
-    _ slice: TreeSlice, _ found: Catalogue.Found, _ connection: ServerConnection
+    _ slice: TreeSlice, _ found: Catalogue.Found, asJSON isJSON: Bool,
+    _ connection: ServerConnection
   ) {
     guard let mailbox = treeMailbox else { return }
     let ticket = nextTicket
@@ -73,9 +76,9 @@ extension OriginLoop {
       } catch {
         log.warning("cannot read", metadata: ["path": "\(found.path)", "reason": "\(error)"])
       }
-      mailbox.post(TreeAnswer(ticket: ticket, message: message))
+      mailbox.post(TreeAnswer(ticket: ticket, message: message, isJSON: isJSON))
     }
-    if !isTaken { answer(TreeAnswer(ticket: ticket, message: nil)) }
+    if !isTaken { answer(TreeAnswer(ticket: ticket, message: nil, isJSON: isJSON)) }
   }
 
   func answer(_ answer: TreeAnswer) {
@@ -83,12 +86,15 @@ extension OriginLoop {
     guard let message = answer.message else {
       return connection.respondText(.notFound, "the package is not here any more")
     }
-    send(message, connection)
+    send(message, asJSON: answer.isJSON, connection)
   }
 
-  private func send(_ message: TreeMessage, _ connection: ServerConnection) {
-    connection.respond(.ok, body: .bytes(message.encode())) {
-      HeadWriter.field(.contentType, ContentType.message, to: &$0)
+  private func send(
+    _ message: TreeMessage, asJSON isJSON: Bool, _ connection: ServerConnection
+  ) {
+    connection.respond(.ok, body: .bytes(isJSON ? message.json() : message.encode())) {
+      HeadWriter.field(
+        .contentType, isJSON ? ContentType.json : ContentType.message, to: &$0)
     }
   }
 }

@@ -43,14 +43,7 @@ final class PeerHandler: RequestHandler {
       }
       switch parts[2] {
       case "package": package(transfer, head, bytes, on: connection)
-      case "have":
-        // The head alone of a stream without an end would hold the connection for ever.
-        guard head.method == .get else {
-          return connection.respondText(.methodNotAllowed, "only GET") {
-            HeadWriter.field(.allow, "GET", to: &$0)
-          }
-        }
-        transfer.haveFeed.add(connection, held: transfer.held, promised: transfer.promised)
+      case "have": have(transfer, head, bytes, on: connection)
       default: tree(transfer, head, bytes, on: connection)
       }
     default: connection.respondText(.notFound, "nothing is here")
@@ -155,6 +148,22 @@ final class PeerHandler: RequestHandler {
     }
   }
 
+  private func have(
+    _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
+    on connection: ServerConnection
+  ) {
+    let isJSON = head.accepts(ContentType.json, in: bytes)
+    guard isJSON || head.method == .head else {
+      return transfer.haveFeed.add(
+        connection, held: transfer.held, promised: transfer.promised)
+    }
+    let json = HaveFrame.json(held: transfer.held, promised: transfer.promised)
+    connection.respond(.ok, body: isJSON ? .bytes(json) : .empty) {
+      HeadWriter.field(
+        .contentType, isJSON ? ContentType.json : ContentType.message, to: &$0)
+    }
+  }
+
   // MARK: The tree
 
   /// Work waiting for the workers; beyond it nobody is told of the tree.
@@ -179,15 +188,16 @@ final class PeerHandler: RequestHandler {
         HeadWriter.field(.retryAfter, 1, to: &$0)
       }
     }
-    let stored = transfer.stored
+    let (stored, isJSON) = (transfer.stored, head.accepts(ContentType.json, in: bytes))
     node.offLoop.run {
       TreePart.read(slice, of: stored)
     } then: { message in
       guard let message else {
         return connection.respondText(.notFound, "this peer does not hold those pieces")
       }
-      connection.respond(.ok, body: .bytes(message.encode())) {
-        HeadWriter.field(.contentType, ContentType.message, to: &$0)
+      connection.respond(.ok, body: .bytes(isJSON ? message.json() : message.encode())) {
+        HeadWriter.field(
+          .contentType, isJSON ? ContentType.json : ContentType.message, to: &$0)
       }
     }
   }

@@ -141,11 +141,12 @@ final class RunFetch: ResponseReceiver {
     }
   }
 
+  /// A cancelled one may outlive its transfer, and has nothing to tell it.
   private func end(_ outcome: FetchOutcome) {
-    let wasOver = isOver
+    guard !isOver else { return }
     isOver = true
     giveUpChunk()
-    transfer.ended(self, wasOver ? nil : outcome)
+    transfer.ended(self, outcome)
   }
 
   private func giveUpChunk() {

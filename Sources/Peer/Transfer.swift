@@ -36,6 +36,8 @@ final class Transfer {
   private var download: Download
   private var events = Deque<Download.Event>()
   private var isStepping = false
+  /// Answers that were under way still arrive, and start nothing more.
+  private var isStopped = false
   private var fetches: [RequestID: RunFetch] = [:]
   private var readers: [PeerID: HaveReader] = [:]
   private var endpoints: [PeerID: Endpoint] = [:]
@@ -44,8 +46,6 @@ final class Transfer {
   private var gained: [PieceRun] = []
   private var isFlushScheduled = false
   private var isInUse = false
-  /// Nothing is fetched, reported or told any more, whatever still comes in.
-  private var isStopped = false
   private var timer: Timer?
 
   /// - Parameter isOnDemand: only what readers want is fetched, until `widen`.
@@ -165,10 +165,8 @@ final class Transfer {
     feed(.progressed(fetch.id, byteCount: byteCount))
   }
 
-  /// - Parameter outcome: nil when it was cancelled and nobody waits for it.
-  func ended(_ fetch: RunFetch, _ outcome: FetchOutcome?) {
+  func ended(_ fetch: RunFetch, _ outcome: FetchOutcome) {
     fetches[fetch.id] = nil
-    guard let outcome else { return }
     if outcome == .failed, fetch.source.isOrigin {
       node.origin.advance(from: fetch.connection.endpoint)
     }

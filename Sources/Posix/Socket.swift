@@ -36,7 +36,7 @@ package struct Socket: ~Copyable, Sendable {
   ) throws(SystemError) -> Socket {
     do {
       return try listeningExactly(on: endpoint, sharesPort: sharesPort, backlog: backlog)
-    } catch where error.isAddressUnavailable && endpoint.address == .v6(0, 0) {
+    } catch  where error.isAddressUnavailable && endpoint.address == .v6(0, 0) {
       let fallback = Endpoint(address: .v4(0), port: endpoint.port)
       return try listeningExactly(on: fallback, sharesPort: sharesPort, backlog: backlog)
     }

@@ -65,7 +65,7 @@ extension World {
         ? flow.run : PieceRun(first: PieceIndex(flow.next), count: flow.run.end - flow.next)
       tracker.originSent(
         rest, of: Self.package, to: peers[flow.client].id, byteCount: flow.sentByteCount,
-        duration: duration, isComplete: isComplete, now: now)
+        isComplete: isComplete, now: now)
     } else {
       peers[flow.server].gate.release(
         peer: peers[flow.client].id, byteCount: flow.sentByteCount, duration: duration, now: now)

@@ -2,10 +2,16 @@ import Content
 
 /// What others say of a peer.
 extension Tracker {
-  mutating func take(_ delivery: Delivery) {
-    guard let slot = slots[delivery.source],
-      let rate = byteRate(byteCount: delivery.byteCount, duration: delivery.duration)
-    else { return }
+  /// What arrived says more of a line than what was handed to a kernel, so the origin's own
+  /// responses are measured at their other end too.
+  mutating func take(_ delivery: Delivery, from reporter: UInt32) {
+    guard let rate = byteRate(byteCount: delivery.byteCount, duration: delivery.duration) else {
+      return
+    }
+    if delivery.source.isOrigin {
+      peers[Int(reporter)]!.originRate = smoothed(peers[Int(reporter)]!.originRate, rate)
+    }
+    guard let slot = slots[delivery.source], slot != reporter else { return }
     peers[Int(slot)]!.servedRate = smoothed(peers[Int(slot)]!.servedRate, rate)
     peers[Int(slot)]!.isProven = true
     if peers[Int(slot)]!.isDown {

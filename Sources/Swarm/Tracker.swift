@@ -151,7 +151,9 @@ package struct Tracker: Sendable {
     case .changes(let gained, let evicted):
       tables[tableIndex]!.change(gained: gained, evicted: evicted, at: index)
     }
-    for delivery in report.deliveries.prefix(PackageReport.deliveryCountMax) { take(delivery) }
+    for delivery in report.deliveries.prefix(PackageReport.deliveryCountMax) {
+      take(delivery, from: slot)
+    }
     for complaint in report.complaints.prefix(PackageReport.complaintCountMax) {
       take(complaint, from: slot, tableIndex: tableIndex, now: now)
     }
@@ -226,16 +228,13 @@ package struct Tracker: Sendable {
   /// (the pieces wholly sent before that are not in `run`). Nil `peer` is a client that did not say
   /// who it is.
   package mutating func originSent(
-    _ run: PieceRun, of id: PackageID, to peer: PeerID?, byteCount: Int, duration: Duration,
+    _ run: PieceRun, of id: PackageID, to peer: PeerID?, byteCount: Int,
     isComplete: Bool, now: Instant
   ) {
     originMeter.add(byteCount: max(0, byteCount), now: now)
     guard let tableIndex = tableIndices[id] else { return }
     tables[tableIndex]!.originByteCount += max(0, byteCount)
     guard let peer, let slot = slots[peer] else { return }
-    if isComplete, let rate = byteRate(byteCount: byteCount, duration: duration) {
-      peers[Int(slot)]!.originRate = smoothed(peers[Int(slot)]!.originRate, rate)
-    }
     guard let index = tables[tableIndex]!.index(of: slot) else { return }
     if isComplete {
       tables[tableIndex]!.noteSent(run, at: index)

@@ -38,7 +38,7 @@ import Testing
     let lease = fixture.say(1, wanted: 4)!.leases[0]
     fixture.say(2)
     fixture.tracker.originSent(
-      lease.run, of: Fixture.package, to: Fixture.peer(1), byteCount: 0, duration: .zero,
+      lease.run, of: Fixture.package, to: Fixture.peer(1), byteCount: 0,
       isComplete: false, now: fixture.now)
     #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases == [])
     fixture.pass(.milliseconds(1_001))

@@ -6,7 +6,8 @@ final class Folder {
   let path: String
 
   init() throws {
-    var template = Array((NSTemporaryDirectory() + "/spate-test-XXXXXX").utf8CString)
+    var template = Array(
+      (FileManager.default.temporaryDirectory.path + "/spate-test-XXXXXX").utf8CString)
     guard mkdtemp(&template) != nil else { throw Failure("cannot make a temporary directory") }
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }

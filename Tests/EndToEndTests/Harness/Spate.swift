@@ -25,8 +25,12 @@ class ServerProgram {
   let ports: [UInt16]
   var port: UInt16 { ports[0] }
 
-  init(_ arguments: [String], sockets: Int, in folder: Folder) throws {
-    let program = try RunningProgram(Spate.path, arguments, in: folder)
+  /// - Parameter wrapper: a program, with arguments, that runs this one.
+  init(
+    _ arguments: [String], sockets: Int, wrapper: [String] = [], in folder: Folder
+  ) throws {
+    let words = wrapper + [Spate.path] + arguments
+    let program = try RunningProgram(words[0], Array(words.dropFirst()), in: folder)
     var ports: [UInt16] = []
     try eventually("\(arguments) listens: \(program.errorOutput)") {
       let lines = program.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
@@ -72,12 +76,11 @@ class ServerProgram {
 final class Origin: ServerProgram {
   init(
     _ root: String, _ arguments: [String] = [], state: String = "state",
-    listen: String = "127.0.0.1:0",
-    in folder: Folder
+    listen: String = "127.0.0.1:0", wrapper: [String] = [], in folder: Folder
   ) throws {
     try super.init(
       ["origin", root, "--listen", listen, "--state", folder[state], "--loops", "2"] + arguments,
-      sockets: 1, in: folder)
+      sockets: 1, wrapper: wrapper, in: folder)
   }
 
   func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
