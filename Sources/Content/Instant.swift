@@ -7,16 +7,24 @@ package struct Instant: Hashable, Sendable, Comparable {
 
   package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
+  /// What lies beyond the clock's ends is moved to them: a wait without end is never over at once.
   package static func + (instant: Instant, duration: Duration) -> Instant {
-    Instant(nanoseconds: instant.nanoseconds &+ duration.nanoseconds)
+    let added = duration.nanoseconds
+    let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(added)
+    return Instant(nanoseconds: overflow ? (added < 0 ? .min : .max) : sum)
   }
 
   package static func - (instant: Instant, duration: Duration) -> Instant {
-    Instant(nanoseconds: instant.nanoseconds &- duration.nanoseconds)
+    Instant(nanoseconds: difference(instant.nanoseconds, duration.nanoseconds))
   }
 
   package static func - (later: Instant, earlier: Instant) -> Duration {
-    .nanoseconds(later.nanoseconds &- earlier.nanoseconds)
+    .nanoseconds(difference(later.nanoseconds, earlier.nanoseconds))
+  }
+
+  private static func difference(_ left: Int64, _ right: Int64) -> Int64 {
+    let (difference, overflow) = left.subtractingReportingOverflow(right)
+    return overflow ? (left < 0 ? .min : .max) : difference
   }
 
   package static func < (left: Instant, right: Instant) -> Bool {

@@ -14,7 +14,7 @@ package struct TreeShape: Hashable, Sendable {
 
   /// How many nodes of `layer` stand over at least one real leaf.
   package func nodeCount(inLayer layer: Int) -> Int {
-    (leafCount + (1 << layer) - 1) >> layer
+    leafCount == 0 ? 0 : (leafCount - 1) >> layer + 1
   }
 }
 

@@ -6,9 +6,8 @@ package struct CalendarTime: CustomStringConvertible, Sendable {
   package let description: String
 
   package init(secondsSince1970 seconds: Int) {
-    let (day, second) = (
-      Self.floorDivide(seconds, 86_400), seconds - Self.floorDivide(seconds, 86_400) * 86_400
-    )
+    let day = Self.floorDivide(seconds, 86_400)
+    let second = (seconds % 86_400 + 86_400) % 86_400
     let shifted = day + 719_468
     let era = Self.floorDivide(shifted, 146_097)
     let dayOfEra = shifted - era * 146_097
@@ -25,6 +24,6 @@ package struct CalendarTime: CustomStringConvertible, Sendable {
   }
 
   private static func floorDivide(_ value: Int, _ divisor: Int) -> Int {
-    value >= 0 ? value / divisor : (value - divisor + 1) / divisor
+    value / divisor - (value % divisor < 0 ? 1 : 0)
   }
 }

@@ -53,7 +53,7 @@ package enum Quantities {
 
   /// `1:02:03` or `2:03`.
   package static func describe(clock duration: Duration) -> String {
-    let total = Int(duration.seconds.rounded(.up))
+    let total = Int(max(0, duration.seconds).rounded(.up))
     let two = { (value: Int) in value < 10 ? "0\(value)" : "\(value)" }
     let (hours, minutes, seconds) = (total / 3_600, total / 60 % 60, total % 60)
     return hours > 0

@@ -37,13 +37,18 @@ package struct StandardErrorLog: LogHandler {
     StandardStream.error.write(line + "\n")
   }
 
-  /// Control characters would let a hostile name forge a line.
-  private static func onOneLine(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
-      return text
-    }
+  /// Control characters and line separators would let a hostile name forge a line, or command a
+  /// terminal.
+  static func onOneLine(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
     return String(
-      String.UnicodeScalarView(
-        text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? "?" : $0 }))
+      String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? "?" : $0 }))
+  }
+
+  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case ..<0x20, 0x7f..<0xa0, 0x2028, 0x2029: true
+    default: false
+    }
   }
 }

@@ -37,6 +37,6 @@ package struct TokenBucket: Sendable {
 
   private mutating func refill(_ now: Instant) {
     tokens = min(burst, tokens + max(0, (now - refilled).seconds) * rate)
-    refilled = now
+    refilled = max(refilled, now)
   }
 }

@@ -74,7 +74,9 @@ final class GatewayStream: BodySource, TransferObserver {
   func transferCompleted(_ transfer: Transfer) { pump() }
 
   /// Too late for a status: the response ends short, which its length shows.
-  func transferFailed(_ transfer: Transfer, _ reason: String) { connection?.close() }
+  func transferFailed(_ transfer: Transfer, _ error: PeerError) {
+    if partIndex < parts.count { connection?.close() }
+  }
 
   private func pump() {
     guard let connection, connection.isOpen else { return }
@@ -93,6 +95,10 @@ final class GatewayStream: BodySource, TransferObserver {
       }
     }
     transfer.removeReader(self)
+    // What is queued must not be evicted before the kernel has it: the drain comes back here.
+    guard leaving.isEmpty else { return }
+    // First: the connection may go on to its next request in the same call.
+    self.connection = nil
     connection.endStreaming()
   }
 

@@ -53,32 +53,44 @@ package final class Getter {
       let node = try Node(
         loop, origin: origin, settings: settings, counters: PeerCounters(), log: log)
       self.node = node
-      _ = try node.listen()
-      try stopOnSignals(loop, node)
+      do throws(PeerError) {
+        _ = try node.listen()
+        try stopOnSignals(loop, node)
+      } catch {
+        closeAfterFailure(node)
+        throw error
+      }
       askForManifest(ManifestLoader(node), node)
       loop.run()
       bar.clear()
       let result = outcome ?? .failed("the download ended without a result")
-      do throws(PeerError) {
-        try close(node)
-      } catch  where result == .done {
-        throw error
-      } catch {
-        log.error("\(error)")
+      guard result == .done else {
+        closeAfterFailure(node)
+        return result
       }
+      try close(node)
       return result
     } catch {
       bar.clear()
-      return error.isUnverified ? .unverified("\(error)") : .failed("\(error)")
+      return Self.outcome(of: error)
+    }
+  }
+
+  private func closeAfterFailure(_ node: Node) {
+    do throws(PeerError) {
+      try close(node)
+    } catch {
+      log.error("\(error)")
     }
   }
 
   /// The work directory goes when there is nothing in it to go on with.
   private func close(_ node: Node) throws(PeerError) {
     let isOfUse = !isPublished && (!node.store.packages().isEmpty || plain?.hasPart == true)
-    if !isOfUse { try plain?.discardPart() }
+    let keepsCache = configuration.cache != nil
+    if !isOfUse { try plain?.discardPart(removingDirectory: keepsCache) }
     do throws(StorageError) {
-      try node.close(removingStore: configuration.cache == nil && !isOfUse)
+      try node.close(removingStore: !keepsCache && !isOfUse)
     } catch {
       throw error.asPeerError
     }
@@ -116,10 +128,10 @@ package final class Getter {
         switch transfer.outcome {
         case .ongoing: break
         case .complete: transferCompleted(transfer)
-        case .failed(let reason): end(.failed(reason))
+        case .failed(let error): end(Self.outcome(of: error))
         }
       case .failure(let error):
-        end(error.isUnverified ? .unverified("\(error)") : .failed("\(error)"))
+        end(Self.outcome(of: error))
       }
     }
   }
@@ -228,8 +240,9 @@ extension Getter: TransferObserver {
     publish(transfer, node)
   }
 
-  func transferFailed(_ transfer: Transfer, _ reason: String) {
-    let isUnverified = transfer.tally.rejectedPieceCount > 0
-    end(isUnverified ? .unverified(reason) : .failed(reason))
+  func transferFailed(_ transfer: Transfer, _ error: PeerError) { end(Self.outcome(of: error)) }
+
+  private static func outcome(of error: PeerError) -> Outcome {
+    error.isUnverified ? .unverified("\(error)") : .failed("\(error)")
   }
 }

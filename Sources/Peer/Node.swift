@@ -159,12 +159,16 @@ final class Node {
   /// A transfer is over without its package; what it verified stays in the cache.
   func ended(_ transfer: Transfer) {
     transfer.stop()
-    transfers[transfer.stored.id] = nil
+    if transfers[transfer.stored.id] === transfer { transfers[transfer.stored.id] = nil }
     loop.bury(transfer)
   }
 
   private func decided(_ result: IntakeResult) {
     transfers[result.package]?.decided(result)
+    resumePaused()
+  }
+
+  private func resumePaused() {
     guard !paused.isEmpty, intake.hasRoom else { return }
     let waiting = paused
     paused = []
@@ -178,7 +182,7 @@ final class Node {
       metadata: ["package": "\(loss.id)", "cause": "\(loss.cause)", "runs": "\(loss.runs.count)"])
     guard let transfer = transfers[loss.id] else { return }
     transfer.lost(loss.runs)
-    if loss.isWhole { ended(transfer) }
+    if loss.isWhole { transfer.discarded() }
   }
 
   /// Reads no more from `connection` until the workers have caught up.
@@ -228,6 +232,8 @@ final class Node {
   private func sweep() {
     sweepTimer?.schedule(after: Self.sweepInterval)
     pool.sweep(now: loop.now)
+    // When every connection was paused in the middle of a piece, no verdict comes to resume one.
+    resumePaused()
   }
 
   private func keepAlive() {
@@ -275,7 +281,7 @@ private final class NodeReference {
 }
 
 /// Why a peer cannot start or go on, in one line for its owner.
-package struct PeerError: Error, CustomStringConvertible, Sendable {
+package struct PeerError: Error, Hashable, CustomStringConvertible, Sendable {
   package let description: String
   /// What arrived is not what the origin published.
   let isUnverified: Bool

@@ -10,7 +10,9 @@ final class PackageOpening {
   typealias Completion = (Result<Transfer, PeerError>) -> Void
 
   private static let silenceMax = Duration.seconds(5)
-  private static let attemptCountMax = 3
+  private static let attemptCountMax = 5
+  /// Bounds to what an origin that is too busy says of when to come back.
+  private static let retryDelay = Duration.milliseconds(100)...(.seconds(10))
 
   private unowned let node: Node
   private var waiting: [PackageID: [Completion]] = [:]
@@ -52,7 +54,9 @@ final class PackageOpening {
     }
     let connection = node.controlConnection()
     let receiver = WholeResponse(byteCountMax: TreeMessage.byteCountMax) { [weak self] result in
-      self?.received(result, of: slice, for: manifest, attempt: attempt)
+      guard let self else { return }
+      if case .failure = result { self.node.origin.advance(from: connection.endpoint) }
+      self.received(result, of: slice, for: manifest, attempt: attempt + 1)
     }
     connection.send(
       .get, "/-/tree/\(manifest.id)?\(TreeQuery(slice).text)", silenceMax: Self.silenceMax,
@@ -80,6 +84,12 @@ final class PackageOpening {
       } catch {
         finish(manifest, .failure(PeerError("the origin's tree is malformed: \(error.reason)")))
       }
+    case .success(let message)
+    where message.status == .serviceUnavailable && attempt < Self.attemptCountMax:
+      let wish = message.retryAfter ?? .seconds(1)
+      node.after(min(max(wish, Self.retryDelay.lowerBound), Self.retryDelay.upperBound)) {
+        [weak self] in self?.askForTree(manifest, attempt: attempt)
+      }
     case .success(let message):
       finish(
         manifest, .failure(PeerError("the origin refused the package's tree: \(message.status)")))
@@ -87,7 +97,7 @@ final class PackageOpening {
       guard attempt < Self.attemptCountMax else {
         return finish(manifest, .failure(PeerError("the origin did not send the tree: \(failure)")))
       }
-      askForTree(manifest, attempt: attempt + 1)
+      askForTree(manifest, attempt: attempt)
     }
   }
 

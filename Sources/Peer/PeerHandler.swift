@@ -85,7 +85,10 @@ final class PeerHandler: RequestHandler {
     let representation = Representation(
       byteCount: transfer.geometry.byteCount, etag: EntityTag(transfer.stored.id).field,
       modified: transfer.manifest.modified, contentType: Array(ContentType.unknown.utf8))
-    let plan = ContentPlan(head, bytes: bytes, for: representation)
+    var plan = ContentPlan(head, bytes: bytes, for: representation)
+    // Several ranges: a server may send the whole instead (RFC 9110 section 14.2), and the whole
+    // passes the gate.
+    if case .ranges = plan { plan = .whole }
     let range: ByteRange?
     switch plan {
     case .range(let wanted): range = wanted
@@ -93,7 +96,7 @@ final class PeerHandler: RequestHandler {
     case .notModified, .preconditionFailed, .unsatisfiable, .ranges: range = nil
     }
     guard let range, head.method == .get else {
-      // Heads only, and several ranges: a browser may ask so, a peer does not.
+      // No content: a browser may ask so, a peer does not.
       guard transfer.stored.isWhole, transfer.stored.isIntact, let all = wholeSlice(transfer) else {
         return connection.respondText(.notFound, "this peer has only a part of the package")
       }
@@ -163,6 +166,9 @@ final class PeerHandler: RequestHandler {
 
   // MARK: The tree
 
+  /// Work waiting for the workers; beyond it nobody is told of the tree.
+  private static let waitingTreeCountMax = 64
+
   private func tree(
     _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
     on connection: ServerConnection
@@ -175,6 +181,12 @@ final class PeerHandler: RequestHandler {
       slice = asked
     } catch {
       return connection.respondText(error.status, error.reason)
+    }
+    // The workers verify what arrives; questions must not keep them from it.
+    guard node.workers.waitingCount < Self.waitingTreeCountMax else {
+      return connection.respondText(.serviceUnavailable, "too many parts of trees are asked for") {
+        HeadWriter.field(.retryAfter, 1, to: &$0)
+      }
     }
     let (stored, isJSON) = (transfer.stored, head.accepts(ContentType.json, in: bytes))
     node.offLoop.run {

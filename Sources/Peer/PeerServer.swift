@@ -11,6 +11,8 @@ import Wire
 /// `spate peer`: a node that keeps a cache for its owner until it is told to stop.
 package final class PeerServer {
   private let configuration: PeerConfiguration
+  /// How long downloads through the gateway may go on after the signal to stop.
+  private static let drainTime = Duration.seconds(10)
   private let log = Logger(label: "peer")
 
   package init(_ configuration: PeerConfiguration) { self.configuration = configuration }
@@ -29,6 +31,8 @@ package final class PeerServer {
       loop, origin: origin, settings: settings, counters: PeerCounters(), log: log)
     let endpoints = try node.listen()
     let gateway = Gateway(node)
+    // Its server does not keep it.
+    node.keep(gateway)
     let gatewayServer = Server(loop, handler: gateway)
     var gatewayEndpoints: [Endpoint] = []
     if let endpoint = configuration.gateway {
@@ -78,12 +82,19 @@ package final class PeerServer {
       guard !isStopping else { return loop.stop() }
       isStopping = true
       log.info("stopping")
-      gatewayServer.drain {}
-      node.server?.drain {}
-      node.shutDown {
-        gatewayServer.close()
-        loop.stop()
+      var isDrained = false
+      let leave = {
+        guard !isDrained else { return }
+        isDrained = true
+        node.server?.drain {}
+        node.shutDown {
+          gatewayServer.close()
+          loop.stop()
+        }
       }
+      // Local programs get what they began; other peers find it elsewhere.
+      node.after(Self.drainTime, leave)
+      gatewayServer.drain(leave)
     }
     do throws(SystemError) {
       for number in [SignalDescriptor.terminate, SignalDescriptor.interrupt] {

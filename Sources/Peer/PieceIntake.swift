@@ -18,6 +18,8 @@ struct IntakeResult: Sendable {
 
   let package: PackageID
   let request: RequestID
+  /// Who sent all of it.
+  let source: PeerID
   let piece: PieceIndex
   let verdict: Verdict
 }
@@ -68,8 +70,8 @@ final class PieceIntake: Sendable {
   private func finish(_ assembly: PieceAssembly, _ verdict: IntakeResult.Verdict) {
     results.post(
       IntakeResult(
-        package: assembly.stored.id, request: assembly.request, piece: assembly.piece,
-        verdict: verdict))
+        package: assembly.stored.id, request: assembly.request, source: assembly.source,
+        piece: assembly.piece, verdict: verdict))
   }
 }
 
@@ -84,13 +86,17 @@ final class PieceAssembly: Sendable {
 
   let stored: StoredPackage
   let request: RequestID
+  let source: PeerID
   let piece: PieceIndex
   private let range: ByteRange
   private let state: Mutex<State>
 
-  init(of piece: PieceIndex, into stored: StoredPackage, for request: RequestID) {
+  init(
+    of piece: PieceIndex, into stored: StoredPackage, for request: RequestID, from source: PeerID
+  ) {
     self.stored = stored
     self.request = request
+    self.source = source
     self.piece = piece
     range = stored.geometry.byteRange(of: piece)
     let count = (range.count + Geometry.blockByteCount - 1) / Geometry.blockByteCount

@@ -24,6 +24,8 @@ final class PlainDownload: ResponseReceiver {
   private var part: PlainPart?
   private var expectedByteCount: Int?
   private var failure: PeerError?
+  /// The part on disk was the file already.
+  private var isWhole = false
   private var next: HTTPURL?
   private var completion: ((Result<PlainPart, PeerError>) -> Void)?
 
@@ -42,7 +44,10 @@ final class PlainDownload: ResponseReceiver {
   /// Something worth resuming is on disk.
   var hasPart: Bool { (part?.byteCount ?? 0) > 0 }
 
-  func discardPart() throws(PeerError) { try part?.discard() }
+  /// - Parameter removingDirectory: nobody else keeps anything in the directory.
+  func discardPart(removingDirectory: Bool) throws(PeerError) {
+    try part?.discard(removingDirectory: removingDirectory)
+  }
 
   func start(_ completion: @escaping (Result<PlainPart, PeerError>) -> Void) {
     self.completion = completion
@@ -75,13 +80,11 @@ final class PlainDownload: ResponseReceiver {
         try part?.restart(validator: Self.validator(head, bytes))
         expectedByteCount = head.contentLength
       case 206:
-        try resume(head.value(of: .contentRange, in: bytes))
+        try resume(head, bytes)
       case 301, 302, 303, 307, 308:
         next = try redirected(head.value(of: .location, in: bytes))
       case 416:
-        // The part is longer than what the server has now.
-        try part?.restart(validator: "")
-        next = url
+        try startOver(head, bytes)
       default:
         throw PeerError("\(url): the server said \(head.status)")
       }
@@ -90,11 +93,29 @@ final class PlainDownload: ResponseReceiver {
     }
   }
 
-  private func resume(_ contentRange: String?) throws(PeerError) {
-    guard let range = contentRange.flatMap({ ContentRange($0) }), let part,
-      range.range?.offset == part.byteCount
+  private func resume(_ head: ResponseHead, _ bytes: Span<UInt8>) throws(PeerError) {
+    let contentRange = head.value(of: .contentRange, in: bytes).flatMap { ContentRange($0) }
+    guard let contentRange, let part, let range = contentRange.range,
+      range.offset == part.byteCount, head.contentLength ?? range.count == range.count
     else { throw PeerError("\(url): the server sent another range than it was asked for") }
-    expectedByteCount = range.byteCount
+    guard let byteCount = contentRange.byteCount else {
+      throw PeerError("\(url): the server does not say how long the file is")
+    }
+    expectedByteCount = byteCount
+  }
+
+  /// Nothing lies behind the part: it is whole already, or longer than what the server has now.
+  private func startOver(_ head: ResponseHead, _ bytes: Span<UInt8>) throws(PeerError) {
+    let contentRange = head.value(of: .contentRange, in: bytes).flatMap { ContentRange($0) }
+    if let part, part.byteCount > 0, contentRange?.byteCount == part.byteCount {
+      isWhole = true
+      return
+    }
+    guard part?.byteCount ?? 0 > 0 else {
+      throw PeerError("\(url): the server said \(head.status)")
+    }
+    try part?.restart(validator: "")
+    next = url
   }
 
   private func redirected(_ location: String?) throws(PeerError) -> HTTPURL {
@@ -121,8 +142,11 @@ final class PlainDownload: ResponseReceiver {
   func responseBuffer() -> UnsafeMutableRawBufferPointer? { window }
 
   func responseReceived(_ bytes: UnsafeRawBufferPointer, on connection: ClientConnection) {
-    guard failure == nil, next == nil, let part else { return }
+    guard failure == nil, next == nil, !isWhole, let part else { return }
     do throws(PeerError) {
+      guard part.byteCount + bytes.count <= expectedByteCount ?? .max else {
+        throw PeerError("\(url): the server sends more than it announced")
+      }
       try part.append(bytes)
       bar.show(
         done: part.byteCount, total: expectedByteCount ?? part.byteCount, fromPeers: 0,
@@ -145,7 +169,7 @@ final class PlainDownload: ResponseReceiver {
       }
       return
     }
-    guard let part, expectedByteCount == nil || expectedByteCount == part.byteCount else {
+    guard let part, isWhole || expectedByteCount ?? part.byteCount == part.byteCount else {
       return finish(.failure(PeerError("\(url): the response ended early; run it again to go on")))
     }
     finish(.success(part))
@@ -164,6 +188,7 @@ final class PlainDownload: ResponseReceiver {
 
 /// The file a plain download grows in, with what names the version it belongs to.
 final class PlainPart {
+  private let directory: String
   private let path: String
   private let validatorPath: String
   private let file: OpenFile
@@ -176,7 +201,9 @@ final class PlainPart {
   init(directory: String) throws(PeerError) {
     path = "\(directory)/plain"
     validatorPath = "\(directory)/plain.validator"
+    self.directory = directory
     do throws(SystemError) {
+      try FileSystem.makeDirectory(directory)
       file = try OpenFile(path: path, .createOrOpen)
       let window = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
       defer { window.deallocate() }
@@ -237,7 +264,7 @@ final class PlainPart {
   }
 
   /// Removes what is on disk.
-  func discard() throws(PeerError) {
+  func discard(removingDirectory: Bool) throws(PeerError) {
     for path in [path, validatorPath] {
       do throws(SystemError) {
         try FileSystem.remove(path)
@@ -246,6 +273,12 @@ final class PlainPart {
       } catch {
         throw PeerError("\(path): \(error)")
       }
+    }
+    guard removingDirectory else { return }
+    do throws(SystemError) {
+      try FileSystem.removeEmptyDirectory(directory)
+    } catch {
+      throw PeerError("\(directory): \(error)")
     }
   }
 

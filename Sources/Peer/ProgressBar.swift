@@ -6,6 +6,7 @@ import Posix
 final class ProgressBar {
   /// The rate is that of the last seconds, not of the whole.
   private static let memory = 5.0
+  private static let secondsLeftMax = 359_999.0
 
   private let stream: StandardStream
   private let isTerminal: Bool
@@ -22,7 +23,7 @@ final class ProgressBar {
   func show(done: Int, total: Int, fromPeers: Int, fromOrigin: Int, now: Instant) {
     measure(done, now)
     guard isTerminal else { return }
-    let fraction = total > 0 ? Double(done) / Double(total) : 1
+    let fraction = total > 0 ? min(1, Double(done) / Double(total)) : 1
     var text =
       " \(Quantities.rounded(fraction * 100, places: 0)) %  "
       + "\(Quantities.describe(byteCount: done)) of \(Quantities.describe(byteCount: total))  "
@@ -32,7 +33,9 @@ final class ProgressBar {
       text += "  \(Quantities.rounded(share, places: 0)) % from peers"
     }
     if byteRate > 1, done < total {
-      let left = Duration.nanoseconds(Int64(Double(total - done) / byteRate * 1e9))
+      // A download that stalls would have centuries left, more than a duration holds.
+      let seconds = min(Double(total - done) / byteRate, Self.secondsLeftMax)
+      let left = Duration.nanoseconds(Int64(seconds * 1e9))
       text += "  \(Quantities.describe(clock: left)) left"
     }
     let width = min((stream.columnCount ?? 80) - text.count - 3, 40)

@@ -11,7 +11,8 @@ final class RunFetch: ResponseReceiver {
   let run: PieceRun
   let connection: ClientConnection
 
-  private unowned let transfer: Transfer
+  /// Kept: a cancelled response is read to its end, and its transfer may be over by then.
+  private let transfer: Transfer
   private let range: ByteRange
   /// Of the package: where the next byte belongs.
   private var position: Int
@@ -22,6 +23,7 @@ final class RunFetch: ResponseReceiver {
   /// How it ends when the response was not the run.
   private var refusal: FetchOutcome?
   private var isAccepted = false
+  private var hasBegun = false
   private var isOver = false
 
   init(
@@ -46,17 +48,24 @@ final class RunFetch: ResponseReceiver {
     guard !isOver else { return }
     isOver = true
     giveUpChunk()
-    let isMuch = range.end - position > Self.discardedByteCountMax
-    if isMuch || connection.outstandingCount == 1 && position == range.offset {
+    if hasBegun {
+      cutOffIfMuch()
+    } else if connection.outstandingCount == 1 {
       connection.close()
     }
+    // Else it waits behind the response of another, which is not to suffer for it.
+  }
+
+  private func cutOffIfMuch() {
+    if range.end - position > Self.discardedByteCountMax { connection.close() }
   }
 
   /// A cancelled response shorter than this is read to its end so that its connection lives on.
   private static let discardedByteCountMax = 128 * 1024
 
   func responseBegan(_ head: ResponseHead, bytes: Span<UInt8>, on connection: ClientConnection) {
-    guard !isOver else { return }
+    hasBegun = true
+    if isOver { return cutOffIfMuch() }
     switch head.status {
     case .partialContent:
       let contentRange = head.value(of: .contentRange, in: bytes).flatMap { ContentRange($0) }
@@ -97,7 +106,7 @@ final class RunFetch: ResponseReceiver {
     let piece = transfer.geometry.piece(at: position)
     let pieceRange = transfer.geometry.byteRange(of: piece)
     if position == pieceRange.offset {
-      assembly = PieceAssembly(of: piece, into: transfer.stored, for: id)
+      assembly = PieceAssembly(of: piece, into: transfer.stored, for: id, from: source)
     }
     chunk = transfer.node.intake.buffers.take()
     chunkStart = position
@@ -115,7 +124,7 @@ final class RunFetch: ResponseReceiver {
     }
     transfer.received(bytes.count, by: self)
     if isChunkFull, position == transfer.geometry.byteRange(of: assembly.piece).end {
-      transfer.arrived(assembly.piece, by: self)
+      transfer.feed(.arrived(assembly.piece, id))
     }
   }
 
@@ -126,7 +135,9 @@ final class RunFetch: ResponseReceiver {
   func responseFailed(_ failure: RequestFailure, on connection: ClientConnection) {
     switch failure {
     case .timedOut: end(.stalled)
-    case .cancelled, .connection, .malformed: end(.failed)
+    // We closed the connection because of another request on it: nobody is to blame.
+    case .cancelled: end(.busy(retryAfter: .zero))
+    case .connection, .malformed: end(.failed)
     }
   }
 

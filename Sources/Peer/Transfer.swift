@@ -13,8 +13,8 @@ protocol TransferObserver: AnyObject {
   /// More of the package is verified.
   func transferGrew(_ transfer: Transfer)
   func transferCompleted(_ transfer: Transfer)
-  /// It ended without the whole; `reason` is a line for people.
-  func transferFailed(_ transfer: Transfer, _ reason: String)
+  /// It ended without the whole.
+  func transferFailed(_ transfer: Transfer, _ error: PeerError)
 }
 
 /// One package on this node: feeds what happens to `Swarm.Download`, performs what that decides, and
@@ -23,7 +23,7 @@ final class Transfer {
   enum Outcome: Equatable {
     case ongoing
     case complete
-    case failed(String)
+    case failed(PeerError)
   }
 
   unowned let node: Node
@@ -39,8 +39,6 @@ final class Transfer {
   /// Answers that were under way still arrive, and start nothing more.
   private var isStopped = false
   private var fetches: [RequestID: RunFetch] = [:]
-  /// Requests whose bytes are under way, or whose pieces are not all decided yet.
-  private var asked: [RequestID: Asked] = [:]
   private var readers: [PeerID: HaveReader] = [:]
   private var endpoints: [PeerID: Endpoint] = [:]
   private var observers: [ObjectIdentifier: any TransferObserver] = [:]
@@ -122,6 +120,7 @@ final class Transfer {
 
   /// Stops everything that is under way; the pieces stay.
   func stop() {
+    guard !isStopped else { return }
     isStopped = true
     timer?.cancel()
     for fetch in Array(fetches.values) { fetch.cancel() }
@@ -162,19 +161,12 @@ final class Transfer {
     feed(.referred(referral, interval: interval))
   }
 
-  /// All bytes of `piece` are with the workers.
-  func arrived(_ piece: PieceIndex, by fetch: RunFetch) {
-    asked[fetch.id]?.undecidedCount += 1
-    feed(.arrived(piece, fetch.id))
-  }
-
   func received(_ byteCount: Int, by fetch: RunFetch) {
     feed(.progressed(fetch.id, byteCount: byteCount))
   }
 
   func ended(_ fetch: RunFetch, _ outcome: FetchOutcome) {
     fetches[fetch.id] = nil
-    forgetIfDecided(fetch.id)
     if outcome == .failed, fetch.source.isOrigin {
       node.origin.advance(from: fetch.connection.endpoint)
     }
@@ -188,16 +180,11 @@ final class Transfer {
   }
 
   func decided(_ result: IntakeResult) {
-    guard let source = asked[result.request]?.source else { return }
-    asked[result.request]?.undecidedCount -= 1
-    forgetIfDecided(result.request)
+    let source = result.source
     switch result.verdict {
     case .verified:
-      let byteCount = geometry.byteRange(of: result.piece).count
-      tally.add(byteCount: byteCount, from: source)
-      node.counters.verified(byteCount: byteCount, fromOrigin: source.isOrigin)
-      gained.append(PieceRun(result.piece))
-      scheduleFlush()
+      // Two requests may have brought it; it counts once.
+      if !held.contains(result.piece) { gain(result.piece, from: source) }
       feed(.verified(result.piece, result.request))
     case .rejected:
       tally.rejectedPieceCount += 1
@@ -215,8 +202,12 @@ final class Transfer {
     for observer in Array(observers.values) { observer.transferGrew(self) }
   }
 
-  private func forgetIfDecided(_ id: RequestID) {
-    if fetches[id] == nil, asked[id]?.undecidedCount == 0 { asked[id] = nil }
+  private func gain(_ piece: PieceIndex, from source: PeerID) {
+    let byteCount = geometry.byteRange(of: piece).count
+    tally.add(byteCount: byteCount, from: source)
+    node.counters.verified(byteCount: byteCount, fromOrigin: source.isOrigin)
+    gained.append(PieceRun(piece))
+    scheduleFlush()
   }
 
   private func notStored(_ error: StorageError, _ result: IntakeResult) {
@@ -226,7 +217,7 @@ final class Transfer {
       feed(.rejected(result.piece, result.request, culprit: nil))
     case .diskFull, .limitReached, .inUse, .foreignDatabase, .damagedDatabase, .database, .file,
       .mismatched, .discarded, .closed, .unfinished:
-      fail("\(error)")
+      fail(error.asPeerError)
     }
   }
 
@@ -234,6 +225,20 @@ final class Transfer {
   func lost(_ runs: [PieceRun]) {
     for run in runs { feed(.evicted(run)) }
     haveFeed.tell(.evicted(runs))
+  }
+
+  /// The cache gave the whole package up: nobody shall be referred here for it any more.
+  func discarded() {
+    let nothing = PieceSet(pieceCount: geometry.pieceCount)
+    node.tracker.send(
+      PackageReport(
+        package: stored.id, pieceCount: geometry.pieceCount, holdings: .whole(nothing)),
+      for: self)
+    let error = PeerError("the cache gave the package up")
+    outcome = .failed(error)
+    // A reader may have come after the cache had decided.
+    for observer in Array(observers.values) { observer.transferFailed(self, error) }
+    node.ended(self)
   }
 
   // MARK: What is to be done
@@ -244,7 +249,6 @@ final class Transfer {
     case .cancel(let id):
       fetches[id]?.cancel()
       fetches[id] = nil
-      forgetIfDecided(id)
     case .announce(let report): node.tracker.send(report, for: self)
     case .follow(let source): follow(source)
     case .unfollow(let peer):
@@ -254,7 +258,10 @@ final class Transfer {
     case .tick(let delay): timer?.schedule(after: delay)
     case .completed: complete()
     case .gaveUp(.nobodyHasIt):
-      fail("neither the origin nor any peer sends what is missing")
+      fail(
+        PeerError(
+          "neither the origin nor any peer sends what is missing",
+          isUnverified: tally.rejectedPieceCount > 0))
     }
   }
 
@@ -265,7 +272,6 @@ final class Transfer {
     }
     let fetch = RunFetch(id, from: source, run, on: connection, for: self)
     fetches[id] = fetch
-    asked[id] = Asked(source: source)
     let range = geometry.byteRange(of: run)
     connection.send(
       .get, "/-/package/\(stored.id)", silenceMax: Node.fetchSilenceMax, receiver: fetch
@@ -307,19 +313,13 @@ final class Transfer {
     noteUse()
   }
 
-  private func fail(_ reason: String) {
+  private func fail(_ error: PeerError) {
     guard outcome == .ongoing else { return }
-    outcome = .failed(reason)
-    node.log.error("download failed: \(reason)", metadata: ["package": "\(stored.id)"])
-    for observer in Array(observers.values) { observer.transferFailed(self, reason) }
+    outcome = .failed(error)
+    node.log.error("download failed: \(error)", metadata: ["package": "\(stored.id)"])
+    for observer in Array(observers.values) { observer.transferFailed(self, error) }
     node.ended(self)
   }
-}
-
-/// Who was asked in a request, and how many of its pieces wait for a worker.
-private struct Asked {
-  let source: PeerID
-  var undecidedCount = 0
 }
 
 /// Verified bytes by where they came from.
