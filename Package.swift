@@ -114,9 +114,14 @@ let package = Package(
     tests("TransportTests", ["Content", "Posix", "Reactor", "Transport"]),
     tests("DigestsTests", ["Content", "Digests", "COpenSSL"]),
     tests("StorageTests", ["Content", "Posix", "Reactor", "Digests", "Storage"]),
-    tests("OperationsTests", ["Content", "Posix", "Reactor", "Operations"]),
+    tests("OperationsTests", ["Content", "Posix", "Reactor", "Operations", logging]),
     tests("HTTPTests", ["Content", "Wire", "Posix", "Reactor", "Transport", "HTTP"]),
-    tests("PeerTests", ["Content", "Wire", "Swarm", "Storage", "Digests", "Posix", "Peer"]),
+    tests(
+      "PeerTests",
+      [
+        "Content", "Wire", "Swarm", "Storage", "Digests", "Posix", "Reactor", "HTTP", "Operations",
+        "Peer", logging,
+      ]),
     tests("EndToEndTests", ["Content", "Digests", "Wire"]),
   ],
   swiftLanguageModes: [.v6]

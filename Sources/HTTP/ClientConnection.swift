@@ -16,6 +16,8 @@ package final class ClientConnection: StreamHandler {
 
   package let endpoint: Endpoint
   package private(set) var isOpen = true
+  /// It has answered before: when it fails now, it may only have been idle for too long.
+  package private(set) var hasAnswered = false
 
   private struct Request {
     let receiver: any ResponseReceiver
@@ -32,6 +34,7 @@ package final class ClientConnection: StreamHandler {
   private var chunks = ChunkedDecoder(fault: .badGateway)
   private var remainder: [UInt8] = []
   private var timer: Timer?
+  private var isPaused = false
   private var failure: RequestFailure?
   private var selfUntilClosed: ClientConnection?
   private var scratch: [UInt8] = []
@@ -85,11 +88,13 @@ package final class ClientConnection: StreamHandler {
   package func close() { fail(.cancelled) }
 
   package func pauseReading() {
+    isPaused = true
     timer?.cancel()
     stream.pauseReading()
   }
 
   package func resumeReading() {
+    isPaused = false
     watchSilence()
     stream.resumeReading()
   }
@@ -111,6 +116,8 @@ package final class ClientConnection: StreamHandler {
   }
 
   private func watchSilence() {
+    // Silence that we asked for is not the server's.
+    guard !isPaused else { return }
     if let first = requests.first {
       if machine.state != .connecting { timer?.schedule(after: first.silenceMax) }
     } else {
@@ -275,6 +282,7 @@ package final class ClientConnection: StreamHandler {
 
   private func endResponse() {
     guard isOpen, let request = requests.popFirst() else { return }
+    hasAnswered = true
     watchSilence()
     request.receiver.responseEnded(on: self)
     if !machine.keepsAlive, isOpen {

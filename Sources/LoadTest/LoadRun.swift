@@ -9,7 +9,7 @@ import Wire
 /// measures every response. One loop, one core.
 package final class LoadRun {
   private let configuration: LoadConfiguration
-  private let loop: EventLoop
+  fileprivate let loop: EventLoop
   private let endpoint: Endpoint
   private let tls: TLSClient?
   private var clients: [LoadClient] = []
@@ -110,19 +110,19 @@ package final class LoadRun {
 private final class LoadClient: ResponseReceiver {
   private static let silenceMax = Duration.seconds(30)
   /// A server that fails at once is not asked again at once.
-  private static let failureCountMax = 100
+  private static let pauseAfterFailure = Duration.milliseconds(100)
 
   private unowned let run: LoadRun
   private var connection: ClientConnection?
   private var asked = Instant.zero
   private var status = Status.ok
   private var byteCount = 0
-  private var failureCount = 0
+  private lazy var retry = Timer(run.loop) { [unowned self] in ask() }
 
   init(_ run: LoadRun) { self.run = run }
 
   func ask() {
-    guard failureCount < Self.failureCountMax, run.mayAsk() else { return }
+    guard run.mayAsk() else { return }
     let usable = connection.flatMap { $0.isUsable ? $0 : nil } ?? run.connect()
     connection = usable
     byteCount = 0
@@ -130,7 +130,10 @@ private final class LoadClient: ResponseReceiver {
     usable.send(.get, run.target, silenceMax: Self.silenceMax, receiver: self)
   }
 
-  func close() { connection?.close() }
+  func close() {
+    retry.cancel()
+    connection?.close()
+  }
 
   func responseBegan(_ head: ResponseHead, bytes: Span<UInt8>, on connection: ClientConnection) {
     status = head.status
@@ -146,8 +149,7 @@ private final class LoadClient: ResponseReceiver {
   }
 
   func responseFailed(_ failure: RequestFailure, on connection: ClientConnection) {
-    failureCount += 1
     run.failed()
-    ask()
+    retry.schedule(after: Self.pauseAfterFailure)
   }
 }

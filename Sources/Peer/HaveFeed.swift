@@ -7,6 +7,8 @@ import Wire
 /// is verified, in one frame a turn.
 final class HaveFeed: BodySource {
   static let followerCountMax = 256
+  /// One machine may run many peers, but not take every place.
+  static let followerCountMaxPerAddress = 64
   /// A follower that reads too slowly is let go.
   static let queuedByteCountMax = 64 * 1024
 
@@ -22,7 +24,9 @@ final class HaveFeed: BodySource {
 
   /// Answers a request for the stream.
   func add(_ connection: ServerConnection, held: PieceSet, promised: [PieceRun]) {
-    guard followers.count < Self.followerCountMax else {
+    let fromThere = followers.values.count { $0.remote.address == connection.remote.address }
+    guard followers.count < Self.followerCountMax, fromThere < Self.followerCountMaxPerAddress
+    else {
       return connection.respondText(.serviceUnavailable, "too many follow this package here") {
         HeadWriter.field(.retryAfter, 5, to: &$0)
       }

@@ -110,31 +110,14 @@ final class Node {
     self.server = server
     var endpoints: [Endpoint] = []
     for endpoint in settings.listen {
-      endpoints += try Self.listen(server, on: endpoint)
+      endpoints.append(try Self.listen(server, on: endpoint))
     }
     port = endpoints.first?.port ?? 0
     return endpoints
   }
 
-  /// Every address of version 6 means every address of version 4 too, on the same port: that is
-  /// what the tracker tells others, whichever version it saw the announce come by.
-  static func listen(_ server: Server, on endpoint: Endpoint) throws(PeerError) -> [Endpoint] {
-    guard endpoint.address == .v6(0, 0) else { return [try listen(server, onOnly: endpoint)] }
-    let everywhere4 = Endpoint(address: .v4(0), port: endpoint.port)
-    let first = try listen(server, onOnly: everywhere4)
-    do throws(SystemError) {
-      return [first, try server.listen(on: Endpoint(address: endpoint.address, port: first.port))]
-    } catch {
-      // A machine without version 6, or a chosen port that only version 4 has free.
-      guard error.isAddressUnavailable || endpoint.port == 0 else {
-        throw PeerError("cannot listen on \(endpoint): \(error)")
-      }
-      return [first]
-    }
-  }
-
-  private static func listen(
-    _ server: Server, onOnly endpoint: Endpoint
+  static func listen(
+    _ server: Server, on endpoint: Endpoint
   ) throws(PeerError) -> Endpoint {
     do throws(SystemError) {
       return try server.listen(on: endpoint)
@@ -172,7 +155,13 @@ final class Node {
     guard !paused.isEmpty, intake.hasRoom else { return }
     let waiting = paused
     paused = []
+    excuseSources()
     for connection in waiting where connection.isOpen { connection.resumeReading() }
+  }
+
+  /// Who was not read from has not been silent.
+  private func excuseSources() {
+    for transfer in Array(transfers.values) { transfer.feed(.stoodStill) }
   }
 
   private func lost(_ loss: PieceStore.Loss) {
@@ -232,6 +221,7 @@ final class Node {
   private func sweep() {
     sweepTimer?.schedule(after: Self.sweepInterval)
     pool.sweep(now: loop.now)
+    if !paused.isEmpty { excuseSources() }
     // When every connection was paused in the middle of a piece, no verdict comes to resume one.
     resumePaused()
   }

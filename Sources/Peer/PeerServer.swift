@@ -36,7 +36,7 @@ package final class PeerServer {
     let gatewayServer = Server(loop, handler: gateway)
     var gatewayEndpoints: [Endpoint] = []
     if let endpoint = configuration.gateway {
-      gatewayEndpoints = try Node.listen(gatewayServer, on: endpoint)
+      gatewayEndpoints = [try Node.listen(gatewayServer, on: endpoint)]
     }
     for endpoint in endpoints + gatewayEndpoints {
       StandardStream.output.write("listening on \(endpoint)\n")

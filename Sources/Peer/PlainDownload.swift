@@ -192,6 +192,8 @@ final class PlainPart {
   private let path: String
   private let validatorPath: String
   private let file: OpenFile
+  /// Of a finished download, as a verified one has them.
+  private static let permissions: UInt32 = 0o644
   private var hasher = SHA256Stream()
   private var digest: SHA256Digest?
   private(set) var byteCount = 0
@@ -285,6 +287,7 @@ final class PlainPart {
   func publish(as target: String) throws(PeerError) {
     do throws(SystemError) {
       try file.synchronize()
+      try FileSystem.changePermissions(of: path, to: Self.permissions)
       try FileSystem.rename(path, to: target)
     } catch {
       throw PeerError("\(target): \(error)")

@@ -30,7 +30,7 @@ final class TrackerLink {
   /// Says goodbye, so that nobody is referred here any more.
   func leave(_ done: @escaping () -> Void) {
     let goodbye = node.announce(reports: [], isLeaving: true)
-    post(goodbye) { _ in done() }
+    post(goodbye.encode()) { _ in done() }
   }
 
   private func flush() {
@@ -38,29 +38,44 @@ final class TrackerLink {
     while !waiting.isEmpty {
       let some = Array(waiting.prefix(Self.reportCountMax))
       waiting.removeFirst(some.count)
-      post(node.announce(reports: some.map(\.report), isLeaving: false)) { referral in
-        for (_, transfer) in some {
-          if let part = referral?.packages.first(where: { $0.package == transfer.stored.id }),
-            let interval = referral?.interval
-          {
-            transfer.referred(part, interval: interval)
-          } else {
-            transfer.feed(.trackerFailed)
-          }
+      send(some)
+    }
+  }
+
+  /// In as few announces as the tracker's limit allows.
+  private func send(_ some: [(report: PackageReport, transfer: Transfer)]) {
+    let body = node.announce(reports: some.map(\.report), isLeaving: false).encode()
+    if body.count > Announce.bodyByteCountMax, some.count > 1 {
+      send(Array(some[..<(some.count / 2)]))
+      return send(Array(some[(some.count / 2)...]))
+    }
+    post(body) { referral in
+      for (_, transfer) in some {
+        if let part = referral?.packages.first(where: { $0.package == transfer.stored.id }),
+          let interval = referral?.interval
+        {
+          transfer.referred(part, interval: interval)
+        } else {
+          transfer.feed(.trackerFailed)
         }
       }
     }
   }
 
-  private func post(_ announce: Announce, _ completion: @escaping (Referral?) -> Void) {
+  private func post(
+    _ body: [UInt8], isRepeated: Bool = false, _ completion: @escaping (Referral?) -> Void
+  ) {
     let connection = node.controlConnection()
-    let receiver = WholeResponse(byteCountMax: Referral.byteCountMax) { [node] result in
+    let receiver = WholeResponse(byteCountMax: Referral.byteCountMax) { [weak self, node] result in
       switch result {
       case .success(let message) where message.status == .ok:
         completion(Self.decode(message.body))
       case .success(let message):
         node.log.debug("the tracker refused an announce: \(message.status)")
         completion(nil)
+      case .failure(.connection) where connection.hasAnswered && !isRepeated:
+        // Most likely the other side had just ended a connection that was idle.
+        self?.post(body, isRepeated: true, completion)
       case .failure(let failure):
         node.log.debug("the tracker did not answer: \(failure)")
         node.origin.advance(from: connection.endpoint)
@@ -68,8 +83,7 @@ final class TrackerLink {
       }
     }
     connection.send(
-      .post, "/-/announce", body: announce.encode(), silenceMax: Self.silenceMax,
-      receiver: receiver
+      .post, "/-/announce", body: body, silenceMax: Self.silenceMax, receiver: receiver
     ) { HeadWriter.field(.contentType, ContentType.message, to: &$0) }
   }
 

@@ -155,7 +155,14 @@ final class Transfer {
     isStepping = false
   }
 
+  /// Addresses remembered; beyond it those of peers nothing is going on with are forgotten.
+  private static let endpointCountMax = 1_024
+
   func referred(_ referral: PackageReferral, interval: Duration) {
+    if endpoints.count > Self.endpointCountMax {
+      let askedPeers = Set(fetches.values.map(\.source))
+      endpoints = endpoints.filter { readers[$0.key] != nil || askedPeers.contains($0.key) }
+    }
     for source in referral.sources where !source.peer.isOrigin {
       endpoints[source.peer] = source.endpoint
     }

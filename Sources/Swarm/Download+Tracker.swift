@@ -22,10 +22,14 @@ struct TrackerTalk: Sendable {
   var grantCount = 0
   var askedForLeases = false
   var complaints: [Complaint] = []
+  /// Those of the announce under way: they are made again when it is lost.
+  var sentComplaints: [Complaint] = []
 
   mutating func failed(now: Instant, limits: DownloadLimits, chance: inout SeededGenerator) {
     guard telling != nil else { return }
     telling = nil
+    complaints = Array((sentComplaints + complaints).prefix(PackageReport.complaintCountMax))
+    sentComplaints = []
     failureCount += 1
     let delay = min(
       limits.trackerRetryDelay.lowerBound * (1 << min(failureCount - 1, 10)),
@@ -43,6 +47,7 @@ extension Download {
     guard let telling = talk.telling, referral.pieceCount == geometry.pieceCount else { return }
     talk.told = referral.wantsWhole ? nil : telling
     talk.telling = nil
+    talk.sentComplaints = []
     talk.failureCount = 0
     talk.notBefore = now
     var interval = min(max(interval, .milliseconds(100)), .seconds(3_600))
@@ -113,6 +118,7 @@ extension Download {
     report.isStarving = isStarving
     report.deliveries = deliveries()
     report.complaints = talk.complaints
+    talk.sentComplaints = talk.complaints
     talk.complaints = []
     talk.telling = held
     talk.isUrgent = false

@@ -91,6 +91,10 @@ package struct Download: Sendable {
   /// still, not that its sources did.
   private mutating func excuseStandstill(now: Instant) {
     guard let tickAt, now - tickAt >= limits.standstillTime else { return }
+    excuseSources(now: now)
+  }
+
+  private mutating func excuseSources(now: Instant) {
     for index in neighbours.indices { neighbours[index].lastProgress = now }
     lastArrival = now
   }
@@ -145,6 +149,8 @@ package struct Download: Sendable {
       adjustNeeded(now: now)
     case .evicted(let run):
       if geometry.contains(run) { evicted(run) }
+    case .stoodStill:
+      excuseSources(now: now)
     case .ticked:
       tickAt = nil
     }

@@ -53,6 +53,9 @@ extension Download {
     /// From now on the whole package is wanted, not only what readers wait for.
     case widened
     case evicted(PieceRun)
+    /// This machine has not read what its sources sent, because its own disk or workers lag: their
+    /// silence is not theirs.
+    case stoodStill
     /// The time asked for with `.tick` has come.
     case ticked
   }

@@ -165,6 +165,23 @@ import Wire
     try place.close()
   }
 
+  /// The head alone of a stream without an end must not hold the connection.
+  @Test func theHeadOfAStreamIsAnswered() throws {
+    let place = try Place()
+    let connection = ClientConnection(place.loop, to: place.endpoint, host: "test")
+    var statuses: [UInt16] = []
+    let target = "/-/have/\(place.package.digests.id)"
+    for (method, target) in [(Wire.Method.head, target), (.get, "/-/health")] {
+      let receiver = WholeResponse(byteCountMax: 1_000) { result in
+        if case .success(let message) = result { statuses.append(message.status.code) }
+      }
+      connection.send(method, target, silenceMax: .seconds(30), receiver: receiver)
+    }
+    place.loop.run { statuses.count == 2 || !connection.isOpen }
+    #expect(statuses == [200, 200])
+    try place.close()
+  }
+
   @Test(arguments: [
     ("/", 404), ("/file", 404), ("/-/health", 200), ("/-/metrics", 200), ("/-/status", 200),
     ("/-/package/1234", 400), ("/-/package/\(String(repeating: "a", count: 64))", 404),

@@ -43,6 +43,8 @@ import Wire
       let part = try result.get()
       try part.publish(as: directory.path + "/file")
       #expect(try directory.read("file") == PlainDownloadTests.file)
+      let status = try FileSystem.status(of: directory.path + "/file")
+      #expect(status.permissions == 0o644)
       var hasher = SHA256Stream()
       PlainDownloadTests.file.withUnsafeBytes { hasher.update($0) }
       #expect(part.sha256 == hasher.finish())

@@ -205,32 +205,85 @@ import Wire
     try test.close()
   }
 
-  /// A response that is read to its end after its transfer is over must find nobody to tell.
+  /// Cutting one response off takes those behind it on its connection along, through no fault of
+  /// their sender.
+  @Test func whatWeCutOffBlamesNobody() throws {
+    let loop = try EventLoop()
+    let package = try SamplePackage(byteCount: 8 * 65_536)
+    let origin = try FakeOrigin(loop, package)
+    origin.refer = { _, package in
+      PackageReferral(package: package.digests.id, pieceCount: package.geometry.pieceCount)
+    }
+    let test = try TestNode(loop, origin: origin.server.url())
+    let transfer = try test.open(package.manifest)
+    loop.run { !origin.announces.isEmpty }
+    let silent = try FakeServer(loop) { _, connection in
+      OpenBody.start([], length: 8 * 65_536, on: connection)
+    }
+    let connection = ClientConnection(loop, to: silent.endpoint, host: "test")
+    let peer = PeerID(high: 3, low: 3)
+    let fetches = [0, 4].map { first in
+      RunFetch(
+        RequestID(UInt64(1_000 + first)), from: peer,
+        PieceRun(first: PieceIndex(first), count: 4), on: connection, for: transfer)
+    }
+    for fetch in fetches {
+      connection.send(.get, "/", silenceMax: .seconds(30), receiver: fetch)
+    }
+    loop.run { !silent.requests.isEmpty }
+    fetches[1].cancel()
+    loop.turn(waits: false)
+    #expect(connection.isOpen, "the first is still wanted")
+    fetches[0].cancel()
+    connection.close()
+    loop.run { !connection.isOpen }
+    #expect(connection.outstandingCount == 0)
+    try test.close()
+  }
+
+  /// A response that is read to its end after its transfer is over must find somebody to tell, and
+  /// nobody may go on fetching or reporting.
   @Test func aTransferThatIsOverHearsNothing() throws {
     let loop = try EventLoop()
-    let package = try SamplePackage(byteCount: 4 * 65_536)
+    let package = try SamplePackage(byteCount: 2 * 65_536)
     let origin = try FakeOrigin(loop, package)
-    var held: [(FakeRequest, ServerConnection)] = []
+    var begun: [(range: ByteRange, connection: ServerConnection)] = []
     origin.intercept = { request, connection in
-      guard request.path.hasPrefix("/-/package/") else { return false }
-      held.append((request, connection))
+      guard request.path.hasPrefix("/-/package/"),
+        let range = request.byteRange(of: package.bytes.count)
+      else { return false }
+      connection.startStreaming(.partialContent, length: range.count, source: OpenBody()) {
+        HeadWriter.contentRange(range, of: package.bytes.count, to: &$0)
+      }
+      connection.append(Array(package.bytes[range.offset..<range.offset + 1_000]))
+      begun.append((range, connection))
       return true
     }
     let test = try TestNode(loop, origin: origin.server.url())
+    var announceCount = 0
     weak var weakTransfer: Transfer?
     do {
       let transfer = try test.open(package.manifest)
       weakTransfer = transfer
-      loop.run { !held.isEmpty }
+      loop.run { !begun.isEmpty }
+      for _ in 0..<20 { loop.turn(waits: false) }
+      announceCount = origin.announces.count
       transfer.discarded()
       #expect(test.node.transfers.isEmpty)
       transfer.feed(.ticked)
+      transfer.feed(.started)
     }
-    let announceCount = origin.announces.count
-    for (request, connection) in held where connection.isOpen {
-      connection.send(package.bytes, for: request)
+    loop.run { origin.announces.count > announceCount }
+    for _ in 0..<20 { loop.turn(waits: false) }
+    for (range, connection) in begun {
+      #expect(connection.isOpen)
+      connection.append(Array(package.bytes[range.offset + 1_000..<range.end]))
+      connection.endStreaming()
     }
-    loop.run { weakTransfer == nil && origin.announces.count > announceCount }
+    // The connection is free once the response has ended.
+    loop.run { test.node.originConnection().outstandingCount == 0 }
+    loop.run { weakTransfer == nil }
+    #expect(origin.announces.count == announceCount + 1)
     let last = try #require(origin.announces.last?.reports.last)
     #expect(last.holdings == .whole(PieceSet(pieceCount: package.geometry.pieceCount)))
     try test.close()
