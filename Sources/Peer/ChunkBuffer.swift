@@ -20,7 +20,7 @@ final class ChunkBufferPool: Sendable {
 
   /// Buffers kept when nobody needs them; while some are out, all are kept for the next burst, for
   /// fresh memory costs the kernel more than the bytes cost us.
-  private static let freeCountMax = 16
+  private static let freeCountMax = 32
   private let state = Mutex(State())
 
   func take() -> ChunkBuffer {

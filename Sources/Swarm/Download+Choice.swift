@@ -164,8 +164,8 @@ extension Download {
   /// milliseconds.
   private func run(from piece: PieceIndex, at index: Int) -> PieceRun {
     let openCount = neighbours.reduce(0) { $0 + ($1.stream == .open ? 1 : 0) }
-    let shared = max(
-      limits.runByteCountMin, limits.runByteCountMax / max(1, openCount * openCount))
+    let crowded = min(limits.runByteCountMin, limits.runByteCountMax)
+    let shared = max(crowded, limits.runByteCountMax / max(1, openCount * openCount))
     let quick = min(neighbours[index].byteRate / 200, limits.runByteCountMax / 8)
     let countMax = max(1, max(shared, quick) / geometry.pieceByteCount)
     var end = piece.rawValue + 1
