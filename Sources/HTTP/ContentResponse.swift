@@ -73,39 +73,29 @@ extension ServerConnection {
     finishResponse(byteCount, observer: observer, endsConnection: isLast)
   }
 
+  /// Several ranges, or the whole when they cannot be framed.
   private func sendParts(
     _ ranges: [ByteRange], _ representation: Representation, of file: OpenFile,
     _ observer: (any ResponseObserver)?, _ fields: (inout [UInt8]) -> Void
   ) {
-    let parts = MultipartRanges(
-      ranges: ranges, of: representation.byteCount,
-      partType: String(decoding: representation.contentType, as: UTF8.self),
-      boundary: Self.makeBoundary())
-    guard let byteCount = parts.byteCount else {
-      return respond(
-        .whole, with: representation, file: file, observer: observer, fields: fields)
-    }
+    let layout = ContentPlan.ranges(ranges).layout(of: representation)
     let isLast = server.isDraining
-    writeHead(.partialContent, length: byteCount, isLast: isLast) {
-      HeadWriter.field(.contentType, parts.contentType, to: &$0)
-      $0 += representation.fields
+    writeHead(layout.status, length: layout.byteCount, isLast: isLast) {
+      layout.appendFields(to: &$0)
       fields(&$0)
     }
-    guard !machine.isHeadRequest else {
-      return finishResponse(0, observer: observer, endsConnection: isLast)
+    var sentByteCount = 0
+    if !machine.isHeadRequest {
+      for part in layout.parts {
+        switch part {
+        case .bytes(let bytes): stream.send(bytes)
+        case .range(let range):
+          stream.send(FileSlice(file: file, range: range))
+          charge(contentByteCount: range.count)
+        }
+      }
+      sentByteCount = layout.byteCount ?? 0
     }
-    for (head, range) in zip(parts.partHeads, ranges) {
-      stream.send(head)
-      stream.send(FileSlice(file: file, range: range))
-    }
-    stream.send(parts.closing)
-    charge(contentByteCount: ranges.reduce(0) { $0 + $1.count })
-    finishResponse(byteCount, observer: observer, endsConnection: isLast)
-  }
-
-  /// 128 random bits: not in the file, whoever wrote it.
-  private static func makeBoundary() -> String {
-    String(UInt64.random(in: .min ... .max), radix: 36)
-      + String(UInt64.random(in: .min ... .max), radix: 36)
+    finishResponse(sentByteCount, observer: observer, endsConnection: isLast)
   }
 }
