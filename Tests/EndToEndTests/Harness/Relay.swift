@@ -80,26 +80,36 @@ final class Relay: Sendable {
   private func pass(from source: Int32, to sink: Int32, isAnswer: Bool) {
     var window = [UInt8](repeating: 0, count: 16 * 1024)
     while true {
-      let wanted = isAnswer ? waitForAllowance(window.count) : window.count
+      // Allowance is taken only for bytes that are there: an idle connection must not hold any.
+      var readiness = pollfd(fd: source, events: Int16(POLLIN), revents: 0)
+      guard poll(&readiness, 1, -1) > 0 else { break }
+      let wanted = isAnswer ? takeAllowance(window.count) : window.count
       let count = wanted > 0 ? recv(source, &window, wanted, 0) : 0
+      if isAnswer { account(passed: max(count, 0), of: wanted) }
       guard count > 0, send(window, count, to: sink) else { break }
-      if isAnswer {
-        state.withLock { state in
-          state.passedByteCount += count
-          if state.allowance != .max { state.allowance -= count }
-        }
-      }
     }
     shutdown(sink, Int32(SHUT_WR))
     shutdown(source, Int32(SHUT_RD))
   }
 
-  private func waitForAllowance(_ most: Int) -> Int {
+  /// Waits until something may pass and takes as much of it, at most `most`; 0 when closed.
+  private func takeAllowance(_ most: Int) -> Int {
     while true {
-      let (isClosed, allowance) = state.withLock { ($0.isClosed, $0.allowance) }
-      if isClosed { return 0 }
-      if allowance > 0 { return min(most, allowance) }
+      let (isClosed, taken) = state.withLock { state in
+        let taken = state.isClosed ? 0 : min(most, state.allowance)
+        if state.allowance != .max { state.allowance -= taken }
+        return (state.isClosed, taken)
+      }
+      if isClosed || taken > 0 { return taken }
       usleep(2_000)
+    }
+  }
+
+  /// Gives back what was taken and did not pass.
+  private func account(passed: Int, of taken: Int) {
+    state.withLock { state in
+      state.passedByteCount += passed
+      if state.allowance != .max { state.allowance += taken - passed }
     }
   }
 
