@@ -4,7 +4,7 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
   case accept, acceptRanges, allow, cacheControl, connection, contentLength
   case contentRange, contentType, date, digest, etag, expect, host, ifMatch, ifModifiedSince
   case ifNoneMatch, ifRange, ifUnmodifiedSince, lastModified, location, range, reprDigest
-  case retryAfter, server, spatePackage, spatePeer, spatePort, spateRetry, transferEncoding, upgrade
+  case retryAfter, server, spatePackage, spatePeer, spateRetry, transferEncoding, upgrade
   case userAgent, wantReprDigest
 
   /// As it is written.
@@ -36,7 +36,6 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
     case .server: "Server"
     case .spatePackage: "Spate-Package"
     case .spatePeer: "Spate-Peer"
-    case .spatePort: "Spate-Port"
     case .spateRetry: "Spate-Retry"
     case .transferEncoding: "Transfer-Encoding"
     case .upgrade: "Upgrade"
@@ -54,7 +53,7 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
       true
     case .contentLength, .contentRange, .contentType, .etag, .expect, .host,
       .ifModifiedSince, .ifRange, .ifUnmodifiedSince, .lastModified, .location, .range,
-      .retryAfter, .spatePackage, .spatePeer, .spatePort, .spateRetry, .transferEncoding:
+      .retryAfter, .spatePackage, .spatePeer, .spateRetry, .transferEncoding:
       false
     }
   }
