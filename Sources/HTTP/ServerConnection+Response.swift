@@ -37,6 +37,13 @@ extension ServerConnection {
     }
   }
 
+  /// 405; `methods` are those the resource takes, as `Allow` lists them.
+  package func respondMethodNotAllowed(_ methods: String) {
+    respondText(.methodNotAllowed, "this takes \(methods)") {
+      HeadWriter.field(.allow, methods, to: &$0)
+    }
+  }
+
   /// Starts a response whose body comes bit by bit.
   /// - Parameter length: of the whole body; nil when it is not known, and then the body is chunked,
   ///   or for a client of HTTP/1.0 ends with the connection.

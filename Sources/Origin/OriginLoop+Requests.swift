@@ -42,9 +42,7 @@ extension OriginLoop {
 
   private func refuseMethod(_ route: Route, _ connection: ServerConnection) {
     metrics.count(.other)
-    connection.respondText(.methodNotAllowed, "this takes \(Self.methods(route))") {
-      HeadWriter.field(.allow, Self.methods(route), to: &$0)
-    }
+    connection.respondMethodNotAllowed(Self.methods(route))
   }
 
   private func answerOptions(_ route: Route, _ connection: ServerConnection) {

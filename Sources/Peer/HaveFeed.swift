@@ -3,8 +3,8 @@ import HTTP
 import Posix
 import Wire
 
-/// Tells the followers of one package what this node has: a bitmap at first, then each piece as it
-/// is verified, in one frame a turn.
+/// Tells the followers of one package what this node has: a bitmap at first, then frames of what its
+/// transfer verified, lost or promises.
 final class HaveFeed: BodySource {
   static let followerCountMax = 256
   /// One machine may run many peers, but not take every place.

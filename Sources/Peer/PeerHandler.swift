@@ -20,9 +20,7 @@ final class PeerHandler: RequestHandler {
     _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection
   ) {
     guard head.method == .get || head.method == .head else {
-      return connection.respondText(.methodNotAllowed, "only GET and HEAD") {
-        HeadWriter.field(.allow, "GET, HEAD", to: &$0)
-      }
+      return connection.respondMethodNotAllowed("GET, HEAD")
     }
     let path = String(decoding: head.path.map { bytes[$0] }, as: UTF8.self)
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
