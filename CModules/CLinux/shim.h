@@ -75,11 +75,6 @@ static inline int spate_punch_hole(int fd, off_t offset, off_t count) {
   return fallocate(fd, 2 | 1, offset, count);
 }
 
-// fallocate(2), FALLOC_FL_KEEP_SIZE (1): blocks are reserved, the size stays.
-static inline int spate_reserve(int fd, off_t offset, off_t count) {
-  return fallocate(fd, 1, offset, count);
-}
-
 // preadv2(2) with RWF_NOWAIT (8): EAGAIN instead of waiting for a disk. -1 as the offset's high
 // half means nothing on 64 bits.
 static inline ssize_t spate_pread_nowait(int fd, void *base, size_t count, off_t offset) {

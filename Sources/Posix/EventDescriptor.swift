@@ -32,7 +32,6 @@ package final class SignalDescriptor: Sendable {
   package static let terminate = SIGTERM
   package static let interrupt = SIGINT
   package static let hangUp = SIGHUP
-  package static let user1 = SIGUSR1
   package static let user2 = SIGUSR2
 
   private let number: Int32

@@ -100,17 +100,6 @@ package final class OpenFile: Sendable {
     try check("ftruncate") { ftruncate(descriptor.rawValue, off_t(byteCount)) }
   }
 
-  /// Reserves the blocks; the size stays. File systems that cannot reserve are no error.
-  package func preallocate(_ range: ByteRange) throws(SystemError) {
-    do {
-      try check("fallocate") {
-        spate_reserve(descriptor.rawValue, off_t(range.offset), off_t(range.count))
-      }
-    } catch {
-      guard error.code == EOPNOTSUPP else { throw error }
-    }
-  }
-
   /// Gives the range's blocks back to the file system; it reads as zeros afterwards.
   package func punchHole(_ range: ByteRange) throws(SystemError) {
     try check("fallocate") {

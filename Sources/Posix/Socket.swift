@@ -171,14 +171,6 @@ extension Socket {
     return result < 0 ? SystemError(code: Int32(-result), call: "shutdown") : nil
   }
 
-  /// Makes the coming close a reset: whatever is unsent is dropped.
-  package func resetOnClose() {
-    var linger = CLinux.linger(l_onoff: 1, l_linger: 0)
-    _ = setsockopt(
-      descriptor.rawValue, SOL_SOCKET, SO_LINGER, &linger,
-      socklen_t(MemoryLayout.size(ofValue: linger)))
-  }
-
   @inline(__always)
   private static func outcome(_ count: Int, of call: StaticString) -> WriteOutcome {
     if count >= 0 { return .bytes(count) }

@@ -26,7 +26,6 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
   package var isAlreadyThere: Bool { code == EEXIST }
   package var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
   package var isOutOfSpace: Bool { code == ENOSPC || code == EDQUOT }
-  package var isWouldBlock: Bool { code == EAGAIN }
   package var isConnectionReset: Bool { code == ECONNRESET || code == EPIPE }
   package var isConnectionRefused: Bool { code == ECONNREFUSED }
   package var isAddressInUse: Bool { code == EADDRINUSE }

@@ -177,9 +177,6 @@ package struct Download: Sendable {
     talk.isUrgent = true
   }
 
-  /// Pieces that are being fetched or verified.
-  package var inFlight: PieceSet { busy }
-
   /// What the origin is sending us or has leased to us: what we may promise to others.
   package var promises: [PieceRun] {
     leased.map(\.run)

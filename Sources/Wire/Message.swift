@@ -8,7 +8,6 @@ enum MessageKind: UInt8 {
   case have = 4
 
   static let version: UInt8 = 1
-  static let headerByteCount = 4
 
   var header: [UInt8] { [UInt8(ascii: "S"), UInt8(ascii: "P"), rawValue, Self.version] }
 }

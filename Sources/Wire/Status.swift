@@ -45,7 +45,6 @@ package struct Status: Hashable, Sendable, CustomStringConvertible {
 
   package var isInterim: Bool { code < 200 }
   package var isSuccess: Bool { (200..<300).contains(code) }
-  package var isRedirect: Bool { (300..<400).contains(code) }
 
   /// Neither may be followed by a body, whatever the fields say (RFC 9112 section 6.3).
   package var forbidsBody: Bool { code < 200 || code == 204 || code == 304 }
