@@ -18,10 +18,14 @@ IDLE_LEAST = 0.25
 DEADLINE = 300
 
 
-def tmpfs(stage, size):
-    """The stage's own tmpfs: a container's /dev/shm is too small for so many copies."""
+def tmpfs(stage, size, pages="within_size"):
+    """The stage's own tmpfs: a container's /dev/shm is too small for so many copies. Of huge pages
+    where a file is large enough, so that finding memory for so many copies costs less."""
+    options = f"size={size}"
+    if os.path.exists("/sys/kernel/mm/transparent_hugepage/shmem_enabled"):
+        options += f",huge={pages}"
     subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "spate-bench", stage.path], check=True)
+        ["mount", "-t", "tmpfs", "-o", options, "spate-bench", stage.path], check=True)
     stage.closing.append(lambda: subprocess.run(["umount", "--lazy", stage.path], check=False))
     stage.file_system = "tmpfs"
 
