@@ -72,10 +72,15 @@ class Network:
             # One network for all, so that no router stands between sites; the first 24 bits tell
             # them apart.
             own = self.address(number)
+            others = [other for other in range(len(links)) if other != number]
             ip(host, [
-                "link set lo up", f"addr add {own}/16 dev uplink",
+                "link set lo up", f"link set uplink address {self.hardware(number)}",
+                f"addr add {own}/16 dev uplink",
                 f"route replace {NETWORK}.0.0/16 dev uplink src {own} "
-                f"{CONGESTION}"])
+                f"{CONGESTION}",
+                # Asked for on a full link, a neighbour's hardware address would come late or never.
+                *(f"neigh replace {self.address(other)} lladdr {self.hardware(other)} dev uplink"
+                  for other in others)])
 
     @staticmethod
     def connect(place, device, switch, port, link):
@@ -91,6 +96,9 @@ class Network:
 
     def address(self, number):
         return f"{NETWORK}.{self.sites[number]}.{self.places[number]}"
+
+    def hardware(self, number):
+        return f"02:00:00:00:{self.sites[number]:02x}:{self.places[number]:02x}"
 
     def inside(self, number):
         """The words that run a command at a host."""
