@@ -30,6 +30,8 @@ extension Stream: WatchHandler, EndOfTurnHandler {
     if owesReadable, !isReadingPaused, canFlush {
       owesReadable = false
       tellReadable()
+      // A connection that was just taken is watched from here on.
+      if case .open = state, !isReadingPaused, !hasSeenEnd { turnOn(readWatch) }
     }
     if owesDrained, canFlush, !hasUnsentOutput { didDrain() }
     if case .draining = state, !hasUnsentOutput, saidFarewell() { beginLingering() }
@@ -46,7 +48,6 @@ extension Stream: WatchHandler, EndOfTurnHandler {
     isBlocked = false
     writeWatch?.turnOff()
     if let error = socket.pendingError { return end(.failed(error)) }
-    lastProgress = loop.now
     if tls != nil {
       state = .handshaking
       turnOn(readWatch)
@@ -96,7 +97,7 @@ extension Stream {
   }
 
   private func beginLingering() {
-    if socket.shutdownSending() != nil || hasSeenEnd { return end(.local) }
+    if hasSeenEnd || !lingers || socket.shutdownSending() != nil { return end(.local) }
     state = .lingering
     writeWatch?.turnOff()
     turnOn(readWatch)
