@@ -103,14 +103,15 @@ extension Stream {
     turnOn(readWatch)
     let timer = Timer(loop) { [unowned self] in end(.local) }
     timer.schedule(after: lingerDurationMax)
-    lingerTimer = timer
+    linger = Linger(timer)
   }
 
   private func discardInput() {
     switch socket.receive(into: loop.readBuffer) {
     case .bytes(let count):
-      lingeredByteCount += count
-      if lingeredByteCount > Self.lingerByteCountMax { end(.local) }
+      guard let linger else { return end(.local) }
+      linger.byteCount += count
+      if linger.byteCount > Self.lingerByteCountMax { end(.local) }
     case .wouldBlock: break
     case .end, .failed: end(.local)
     }
@@ -123,7 +124,7 @@ extension Stream {
     state = .closed(reason)
     readWatch?.turnOff()
     writeWatch?.turnOff()
-    lingerTimer?.cancel()
+    linger?.timer.cancel()
     output.removeAll(to: loop.bufferPool)
     schedule()
   }
@@ -133,10 +134,19 @@ extension Stream {
     hasAnnouncedClose = true
     readWatch = nil
     writeWatch = nil
-    lingerTimer = nil
+    linger = nil
     tls?.detach()
     socket.close()
     loop.bury(self)
     handler?.streamDidClose(self, reason)
   }
+}
+
+/// What only a stream has that waits for the other side's end.
+final class Linger {
+  let timer: Timer
+  /// Thrown away so far.
+  var byteCount = 0
+
+  init(_ timer: Timer) { self.timer = timer }
 }

@@ -25,7 +25,8 @@ package final class Stream {
     case draining
     /// All sent and said so; what arrives is thrown away until the end or the deadline.
     case lingering
-    case closed(CloseReason)
+    // Out of line: every stream would be as large as the longest reason.
+    indirect case closed(CloseReason)
   }
 
   package weak var handler: (any StreamHandler)?
@@ -38,8 +39,7 @@ package final class Stream {
   var output = OutputQueue()
   var readWatch: Watch?
   var writeWatch: Watch?
-  var lingerTimer: Timer?
-  var lingeredByteCount = 0
+  var linger: Linger?
 
   var isScheduled = false
   var isReadingPaused = false
@@ -55,7 +55,11 @@ package final class Stream {
 
   /// How long a finished stream waits for the other side's end, so that its last words are not lost
   /// to a reset.
-  package var lingerDurationMax = Duration.seconds(2)
+  package var lingerDurationMax: Duration {
+    get { .milliseconds(lingerMilliseconds) }
+    set { lingerMilliseconds = Int32(newValue.nanoseconds / 1_000_000) }
+  }
+  private var lingerMilliseconds: Int32 = 2_000
 
   /// Bytes handed to the kernel since the beginning; of TLS, before encryption.
   package private(set) var sentByteCount = 0
