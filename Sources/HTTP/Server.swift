@@ -24,7 +24,8 @@ package final class Server {
 
   private unowned let handler: any RequestHandler
   private var listeners: [Listener] = []
-  private var connections: [ObjectIdentifier: ServerConnection] = [:]
+  /// Each knows its place.
+  private var connections: ContiguousArray<ServerConnection> = []
   private var countByAddress: [IPAddress: Int] = [:]
   private var drained: (() -> Void)?
   /// Heads are built here and copied out, so that none is allocated.
@@ -65,7 +66,7 @@ package final class Server {
     for listener in listeners { listener.close() }
     listeners = []
     drained = done
-    for connection in Array(connections.values) { connection.drain() }
+    for connection in connections { connection.drain() }
     if connections.isEmpty { finishDraining() }
   }
 
@@ -74,7 +75,7 @@ package final class Server {
     isDraining = true
     for listener in listeners { listener.close() }
     listeners = []
-    for connection in Array(connections.values) { connection.close() }
+    for connection in connections { connection.close() }
   }
 
   var isUnderPressure: Bool { connections.count > limits.connectionCountMax / 10 * 9 }
@@ -109,7 +110,14 @@ package final class Server {
   }
 
   func removed(_ connection: ServerConnection) {
-    guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+    let place = connection.index
+    guard place >= 0 else { return }
+    connection.index = -1
+    let last = connections.removeLast()
+    if last !== connection {
+      connections[place] = last
+      last.index = place
+    }
     statistics.connections.add(-1)
     let address = connection.remote.address
     let count = countByAddress[address, default: 1]
@@ -126,13 +134,15 @@ package final class Server {
   private func accepted(_ stream: Stream) {
     let address = stream.remote.address.unmapped
     let connection = ServerConnection(stream, server: self)
-    connections[ObjectIdentifier(connection)] = connection
-    countByAddress[address, default: 0] += 1
+    connection.index = connections.count
+    connections.append(connection)
+    let countFromThere = countByAddress[address, default: 0] + 1
+    countByAddress[address] = countFromThere
     statistics.accepted.add()
     statistics.connections.add()
     let isOver =
       connections.count > limits.connectionCountMax
-      || countByAddress[address, default: 0] > limits.connectionCountMaxPerAddress
+      || countFromThere > limits.connectionCountMaxPerAddress
     if isOver {
       statistics.refusals.add()
       connection.refuseBusy()

@@ -3,17 +3,29 @@ import Reactor
 package import Transport
 import Wire
 
+/// What has arrived of a request that is not complete, or of requests that wait behind a response.
+final class Arrival {
+  var scanner: HeadScanner
+  var remainder: [UInt8] = []
+  var request: (head: RequestHead, bytes: [UInt8])?
+  var body: [UInt8] = []
+  var bodyByteCountMax = 0
+  var chunks = ChunkedDecoder(fault: .badRequest)
+
+  init(_ limits: HeadLimits) { scanner = HeadScanner(.request, limits: limits) }
+}
+
 /// Reading requests. Bytes are looked at in the loop's buffer; only an unfinished head, and requests
 /// that wait behind a response, are copied.
 extension ServerConnection {
   package func streamIsReadable(_ stream: Stream) {
     guard machine.wantsInput else { return readAhead() }
     let buffer = server.loop.readBuffer
-    let kept = remainder.count
-    remainder.withUnsafeBytes { buffer.copyMemory(from: $0) }
+    let kept = arrival?.remainder.count ?? 0
+    if kept > 0 { arrival?.remainder.withUnsafeBytes { buffer.copyMemory(from: $0) } }
     switch stream.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[kept...])) {
     case .bytes(let count):
-      remainder = []
+      arrival?.remainder = []
       consume(UnsafeRawBufferPointer(rebasing: buffer[..<(kept + count)]))
     case .wouldBlock: break
     case .end: inputEnded()
@@ -23,16 +35,24 @@ extension ServerConnection {
 
   /// Bytes that arrive while a response is owed: kept up to a limit, then left in the kernel.
   private func readAhead() {
-    let room = server.limits.pipelinedByteCountMax - remainder.count
+    let room = server.limits.pipelinedByteCountMax - (arrival?.remainder.count ?? 0)
     guard room > 0 else { return stream.pauseReading() }
     let buffer = server.loop.readBuffer
     let count = min(room, buffer.count)
     switch stream.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])) {
-    case .bytes(let count): remainder += UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    case .bytes(let count):
+      openArrival().remainder += UnsafeRawBufferPointer(rebasing: buffer[..<count])
     case .wouldBlock: break
     case .end: inputEnded()
     case .failed: stream.close()
     }
+  }
+
+  private func openArrival() -> Arrival {
+    if let arrival { return arrival }
+    let opened = Arrival(server.limits.head)
+    arrival = opened
+    return opened
   }
 
   private func inputEnded() {
@@ -50,9 +70,9 @@ extension ServerConnection {
     guard isOpen, machine.wantsInput else { return }
     awaitRequest()
     guard !isConsuming else { return }
-    if !remainder.isEmpty {
-      let waiting = remainder
-      remainder = []
+    if let arrival, !arrival.remainder.isEmpty {
+      let waiting = arrival.remainder
+      arrival.remainder = []
       waiting.withUnsafeBytes { consume($0) }
     }
     guard isOpen, machine.wantsInput else { return }
@@ -79,21 +99,25 @@ extension ServerConnection {
     }
     isConsuming = false
     guard isOpen, machine.keepsInput else { return }
-    if offset < bytes.count { remainder = Array(bytes[offset...]) }
+    if offset < bytes.count {
+      openArrival().remainder = Array(bytes[offset...])
+    } else if machine.state != .awaitingBody {
+      arrival = nil
+    }
   }
 
   /// The byte count of the head that starts `bytes`, nil when more is needed.
   private func consumeHead(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Int? {
     let span = bytes.bindMemory(to: UInt8.self).span
-    guard let count = try scanner.scan(span) else {
+    guard let count = try scan(span) else {
       if !headStarted {
         headStarted = true
         awaitRest()
       }
       return nil
     }
-    scanner.reset()
     headStarted = false
+    isLastInput = count == bytes.count
     let headBytes = span.extracting(0..<count)
     let head = try RequestHead(headBytes)
     isVersion11 = head.isVersion11
@@ -109,15 +133,30 @@ extension ServerConnection {
     return count
   }
 
+  /// A head that came in one part, as nearly all do, leaves nothing behind.
+  private func scan(_ bytes: Span<UInt8>) throws(WireError) -> Int? {
+    if let arrival {
+      let count = try arrival.scanner.scan(bytes)
+      if count != nil { arrival.scanner.reset() }
+      return count
+    }
+    var scanner = HeadScanner(.request, limits: server.limits.head)
+    let count = try scanner.scan(bytes)
+    if count == nil { openArrival().scanner = scanner }
+    return count
+  }
+
   private func expectBody(_ head: RequestHead, _ bytes: Span<UInt8>) throws(WireError) {
-    bodyByteCountMax = server.bodyByteCountMax(of: head, bytes: bytes)
+    let bodyByteCountMax = server.bodyByteCountMax(of: head, bytes: bytes)
     if bodyByteCountMax == 0 { throw WireError(.contentTooLarge, "this takes no body") }
     if case .length(let length) = head.body, length > bodyByteCountMax {
       throw WireError(.contentTooLarge, "the body is longer than \(bodyByteCountMax) bytes")
     }
-    request = (head, bytes.withUnsafeBufferPointer { Array($0) })
-    body = []
-    chunks = ChunkedDecoder(fault: .badRequest)
+    let arrival = openArrival()
+    arrival.bodyByteCountMax = bodyByteCountMax
+    arrival.request = (head, bytes.withUnsafeBufferPointer { Array($0) })
+    arrival.body = []
+    arrival.chunks = ChunkedDecoder(fault: .badRequest)
     awaitRest()
     if head.expectsContinue { stream.send(Self.continueHead) }
   }
@@ -125,27 +164,38 @@ extension ServerConnection {
   private static let continueHead = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
 
   private func consumeBody(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Int? {
-    guard let (head, headBytes) = request else { preconditionFailure("a body has a head") }
+    guard let arrival, let (head, headBytes) = arrival.request else {
+      preconditionFailure("a body has a head")
+    }
     let used: Int
     let isComplete: Bool
     if case .length(let length) = head.body {
-      used = min(bytes.count, length - body.count)
-      body += UnsafeRawBufferPointer(rebasing: bytes[..<used])
-      isComplete = body.count == length
+      used = min(bytes.count, length - arrival.body.count)
+      arrival.body += UnsafeRawBufferPointer(rebasing: bytes[..<used])
+      isComplete = arrival.body.count == length
     } else {
-      (used, isComplete) = try decodeChunks(bytes)
+      (used, isComplete) = try arrival.decodeChunks(bytes)
     }
     if isComplete {
       awaitHandler()
       machine.receivedBody()
-      let whole = body
-      (request, body) = (nil, [])
+      let whole = arrival.body
+      (arrival.request, arrival.body) = (nil, [])
       server.handle(head, bytes: headBytes.span, body: whole, on: self)
     }
     return used
   }
 
-  private func decodeChunks(
+  private func refuse(_ error: WireError) {
+    server.statistics.malformed.add()
+    machine.refused()
+    arrival = nil
+    respondText(error.status, error.reason, endsConnection: true)
+  }
+}
+
+extension Arrival {
+  fileprivate func decodeChunks(
     _ bytes: UnsafeRawBufferPointer
   ) throws(WireError) -> (used: Int, isComplete: Bool) {
     let span = bytes.bindMemory(to: UInt8.self).span
@@ -161,12 +211,5 @@ extension ServerConnection {
       case .end(let end): return (end, true)
       }
     }
-  }
-
-  private func refuse(_ error: WireError) {
-    server.statistics.malformed.add()
-    machine.refused()
-    (request, body) = (nil, [])
-    respondText(error.status, error.reason, endsConnection: true)
   }
 }

@@ -155,8 +155,11 @@ extension ServerConnection {
       watchProgress()
     case .closing:
       watchProgress()
-      stream.resumeReading()
-      stream.shutdownAfterDrain()
+      // Who ends the connection itself sends nothing that closing it at once could answer with a
+      // reset. TLS has last words of its own.
+      let lingers = !machine.clientEnds || !isLastInput || arrival != nil || stream.isTLS
+      if lingers { stream.resumeReading() }
+      stream.shutdownAfterDrain(lingers: lingers)
     case .awaitingBody, .awaitingResponse, .streamingBody, .closed:
       preconditionFailure("a queued response leaves the machine waiting or closing")
     }

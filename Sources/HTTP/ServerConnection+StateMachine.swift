@@ -33,6 +33,8 @@ extension ServerConnection {
     /// The connection may serve another request after this one.
     private(set) var keepsAlive = true
     private(set) var isHeadRequest = false
+    /// The client said that this request, which has no body, is its last.
+    private(set) var clientEnds = false
     private(set) var inputEnded = false
 
     /// Bytes of requests that are here already may be looked at now.
@@ -56,6 +58,7 @@ extension ServerConnection {
       precondition(state == .awaitingHead, "a head arrives between requests")
       self.keepsAlive = keepsAlive
       self.isHeadRequest = isHeadRequest
+      clientEnds = !keepsAlive && !hasBody
       state = hasBody ? .awaitingBody : .awaitingResponse
     }
 
@@ -70,6 +73,7 @@ extension ServerConnection {
       case .awaitingHead, .awaitingBody, .awaitingResponse:
         keepsAlive = false
         isHeadRequest = false
+        clientEnds = false
         state = .awaitingResponse
       case .streamingBody, .awaitingDrain, .closing, .closed:
         preconditionFailure("only a request in progress can be refused")

@@ -1,17 +1,18 @@
 package import Content
 import Posix
-import Reactor
+package import Reactor
 package import Transport
 import Wire
 
 /// One client's conversation with a server: reads requests, hands them over in order, writes the
 /// responses.
 ///
-/// Lives on its server's loop and belongs to the server until the stream has closed. Owns a buffer
-/// only while a head is unfinished or requests wait behind a response.
-package final class ServerConnection: StreamHandler {
-  package let remote: Endpoint
+/// Lives on its server's loop and belongs to the server until the stream has closed. Idle it is small:
+/// what only a request in parts or a long response needs is in objects of its own for as long.
+package final class ServerConnection: StreamHandler, AlarmHandler {
   package private(set) var isOpen = true
+  /// Where the server has it.
+  var index = -1
 
   let server: Server
   let stream: Stream
@@ -23,30 +24,31 @@ package final class ServerConnection: StreamHandler {
   var streamsUntilEnded = false
 
   // The request that is arriving: `ServerConnection+Input.swift`.
-  var scanner: HeadScanner
-  var remainder: [UInt8] = []
-  var request: (head: RequestHead, bytes: [UInt8])?
-  var body: [UInt8] = []
-  var bodyByteCountMax = 0
-  var chunks = ChunkedDecoder(fault: .badRequest)
+  var arrival: Arrival?
   var isConsuming = false
   var headStarted = false
+  /// Nothing had arrived behind the last request.
+  var isLastInput = false
 
   // What is leaving. Ends are positions in all that the stream sends, so that what was sent can be
   // told when the stream has dropped the rest.
-  private var observation: (observer: any ResponseObserver, byteCount: Int, end: Int)?
+  private var observation: Observation?
   private var uncreditedByteCount = 0
   private var uncreditedEnd = 0
-  private var timer: Timer?
+  package var alarm = Alarm()
   private var sentAtLastCheck = 0
   private var awaitsHandshake = false
 
   init(_ stream: Stream, server: Server) {
     self.stream = stream
     self.server = server
-    remote = Endpoint(address: stream.remote.address.unmapped, port: stream.remote.port)
-    scanner = HeadScanner(.request, limits: server.limits.head)
     stream.handler = self
+  }
+
+  deinit { server.loop.cancel(self) }
+
+  package var remote: Endpoint {
+    Endpoint(address: stream.remote.address.unmapped, port: stream.remote.port)
   }
 
   /// Response bytes queued and not yet handed to the kernel.
@@ -55,10 +57,9 @@ package final class ServerConnection: StreamHandler {
   package func close() { stream.close() }
 
   func start() {
-    timer = Timer(server.loop) { [unowned self] in self.deadlinePassed() }
     if stream.isHandshaking {
       awaitsHandshake = true
-      timer?.schedule(after: server.limits.handshakeTimeout)
+      ring(after: server.limits.handshakeTimeout)
     } else {
       awaitRequest()
     }
@@ -66,13 +67,12 @@ package final class ServerConnection: StreamHandler {
 
   /// Answers before any request was read: too many connections.
   func refuseBusy() {
-    timer = Timer(server.loop) { [unowned self] in self.deadlinePassed() }
     machine.refused()
     let delay = Int.random(in: server.limits.retryAfterSeconds)
     respondText(.serviceUnavailable, "too many connections", endsConnection: true) {
       HeadWriter.field(.retryAfter, delay, to: &$0)
     }
-    timer?.schedule(after: server.limits.idleTimeoutUnderPressure)
+    ring(after: server.limits.idleTimeoutUnderPressure)
   }
 
   /// Ends the connection as soon as nothing is owed on it.
@@ -98,20 +98,21 @@ package final class ServerConnection: StreamHandler {
   func awaitRequest() {
     let limits = server.limits
     awaitsHandshake = false
-    timer?.schedule(
-      after: server.isUnderPressure ? limits.idleTimeoutUnderPressure : limits.idleTimeout)
+    ring(after: server.isUnderPressure ? limits.idleTimeoutUnderPressure : limits.idleTimeout)
   }
 
-  func awaitRest() { timer?.schedule(after: server.limits.headTimeout) }
-  func awaitHandler() { timer?.cancel() }
+  func awaitRest() { ring(after: server.limits.headTimeout) }
+  func awaitHandler() { alarm.cancel() }
+
+  private func ring(after delay: Duration) { server.loop.ring(self, after: delay) }
 
   func watchProgress() {
     creditContent()
     sentAtLastCheck = stream.sentByteCount
-    timer?.schedule(after: server.limits.stallTimeout)
+    ring(after: server.limits.stallTimeout)
   }
 
-  private func deadlinePassed() {
+  package func alarmDidRing() {
     switch machine.state {
     case .awaitingHead where awaitsHandshake:
       awaitsHandshake = false
@@ -164,7 +165,7 @@ package final class ServerConnection: StreamHandler {
   package func streamDidClose(_ stream: Stream, _ reason: CloseReason) {
     guard isOpen else { return }
     isOpen = false
-    timer?.cancel()
+    alarm.cancel()
     creditContent()
     endObservation(isComplete: false)
     let ended = source
@@ -179,15 +180,16 @@ package final class ServerConnection: StreamHandler {
 
   /// The `byteCount` bytes queued last are a body that `observer` wants to hear the end of.
   func observe(_ byteCount: Int, _ observer: any ResponseObserver) {
-    observation = (observer, byteCount, stream.sentByteCount + stream.queuedByteCount)
+    observation = Observation(
+      observer: observer, byteCount: byteCount, end: stream.sentByteCount + stream.queuedByteCount)
   }
 
   func endObservation(isComplete: Bool) {
-    guard let (observer, byteCount, end) = observation else { return }
+    guard let ended = observation else { return }
     observation = nil
-    let unsent = isComplete ? 0 : min(byteCount, max(0, end - stream.sentByteCount))
-    observer.responseEnded(
-      on: self, sentByteCount: byteCount - unsent, isComplete: unsent == 0)
+    let unsent = isComplete ? 0 : min(ended.byteCount, max(0, ended.end - stream.sentByteCount))
+    ended.observer.responseEnded(
+      on: self, sentByteCount: ended.byteCount - unsent, isComplete: unsent == 0)
   }
 
   /// Of the bytes queued last, `byteCount` are content: counted once the kernel has them.
@@ -201,5 +203,18 @@ package final class ServerConnection: StreamHandler {
     let unsent = min(uncreditedByteCount, max(0, uncreditedEnd - stream.sentByteCount))
     server.statistics.contentBytes.add(uncreditedByteCount - unsent)
     uncreditedByteCount = unsent
+  }
+}
+
+/// A body whose end somebody wants to hear of.
+private final class Observation {
+  let observer: any ResponseObserver
+  let byteCount: Int
+  let end: Int
+
+  init(observer: any ResponseObserver, byteCount: Int, end: Int) {
+    self.observer = observer
+    self.byteCount = byteCount
+    self.end = end
   }
 }

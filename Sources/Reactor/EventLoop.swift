@@ -17,7 +17,7 @@ package final class EventLoop {
   private let base: EventBase
   private let wake: UnsafeMutablePointer<event>
   private var wakeDeadline: Instant?
-  private var timers = TimerHeap()
+  var alarms = AlarmHeap()
 
   private var isStopping = false
   private var cachedNow: Instant?
@@ -109,8 +109,8 @@ package final class EventLoop {
   package func bury(_ object: AnyObject) { dead.append(object) }
 
   private func runTimers() {
-    guard timers.earliest != nil else { return }
-    while let timer = timers.removeDue(at: now) { timer.fire() }
+    guard alarms.earliest != nil else { return }
+    while let handler = alarms.removeDue(at: now) { handler.alarmDidRing() }
   }
 
   private func finishTurn() {
@@ -134,7 +134,7 @@ package final class EventLoop {
 
   /// Sees to it that the loop wakes for the earliest timer; costs nothing when that is unchanged.
   private func armWake() {
-    guard let earliest = timers.earliest else {
+    guard let earliest = alarms.earliest else {
       if wakeDeadline != nil { event_del(wake) }
       wakeDeadline = nil
       return
@@ -152,9 +152,6 @@ package final class EventLoop {
 extension EventLoop {
   /// What a watch keeps, instead of the loop: the loop keeps watches of its own.
   var eventBase: EventBase { base }
-
-  func schedule(_ timer: Timer, at deadline: Instant) { timers.insert(timer, at: deadline) }
-  func unschedule(_ timer: Timer) { timers.remove(timer) }
 
   /// Keeps an object as long as the loop, or until `detach`.
   func attach(_ object: AnyObject) { attachments[ObjectIdentifier(object)] = object }

@@ -33,6 +33,8 @@ package final class Listener: WatchHandler {
     accept: @escaping (Stream) -> Void
   ) throws(SystemError) {
     let socket = try Socket.listening(on: endpoint, sharesPort: sharesPort)
+    // Connections inherit it.
+    socket.tune(unsentByteCountMax: Stream.kernelUnsentByteCountMax(isTLS: tls != nil))
     self.loop = loop
     self.endpoint = socket.localEndpoint ?? endpoint
     self.tls = tls

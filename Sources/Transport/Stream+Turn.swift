@@ -30,6 +30,8 @@ extension Stream: WatchHandler, EndOfTurnHandler {
     if owesReadable, !isReadingPaused, canFlush {
       owesReadable = false
       tellReadable()
+      // A connection that was just taken is watched from here on.
+      if case .open = state, !isReadingPaused, !hasSeenEnd { turnOn(readWatch) }
     }
     if owesDrained, canFlush, !hasUnsentOutput { didDrain() }
     if case .draining = state, !hasUnsentOutput, saidFarewell() { beginLingering() }
@@ -46,7 +48,6 @@ extension Stream: WatchHandler, EndOfTurnHandler {
     isBlocked = false
     writeWatch?.turnOff()
     if let error = socket.pendingError { return end(.failed(error)) }
-    lastProgress = loop.now
     if tls != nil {
       state = .handshaking
       turnOn(readWatch)
@@ -96,20 +97,21 @@ extension Stream {
   }
 
   private func beginLingering() {
-    if socket.shutdownSending() != nil || hasSeenEnd { return end(.local) }
+    if hasSeenEnd || !lingers || socket.shutdownSending() != nil { return end(.local) }
     state = .lingering
     writeWatch?.turnOff()
     turnOn(readWatch)
     let timer = Timer(loop) { [unowned self] in end(.local) }
     timer.schedule(after: lingerDurationMax)
-    lingerTimer = timer
+    linger = Linger(timer)
   }
 
   private func discardInput() {
     switch socket.receive(into: loop.readBuffer) {
     case .bytes(let count):
-      lingeredByteCount += count
-      if lingeredByteCount > Self.lingerByteCountMax { end(.local) }
+      guard let linger else { return end(.local) }
+      linger.byteCount += count
+      if linger.byteCount > Self.lingerByteCountMax { end(.local) }
     case .wouldBlock: break
     case .end, .failed: end(.local)
     }
@@ -122,7 +124,7 @@ extension Stream {
     state = .closed(reason)
     readWatch?.turnOff()
     writeWatch?.turnOff()
-    lingerTimer?.cancel()
+    linger?.timer.cancel()
     output.removeAll(to: loop.bufferPool)
     schedule()
   }
@@ -132,10 +134,19 @@ extension Stream {
     hasAnnouncedClose = true
     readWatch = nil
     writeWatch = nil
-    lingerTimer = nil
+    linger = nil
     tls?.detach()
     socket.close()
     loop.bury(self)
     handler?.streamDidClose(self, reason)
   }
+}
+
+/// What only a stream has that waits for the other side's end.
+final class Linger {
+  let timer: Timer
+  /// Thrown away so far.
+  var byteCount = 0
+
+  init(_ timer: Timer) { self.timer = timer }
 }

@@ -7,10 +7,10 @@ package import Reactor
 package final class Stream {
   /// What a connection may send in one turn before the others have theirs.
   static let sentPerTurnByteCountMax = 1024 * 1024
-  /// What the kernel may hold of a connection beyond what is in flight. Slices of files are its page
-  /// cache already; records of TLS are copies.
-  private static func kernelUnsentByteCountMax(isTLS: Bool) -> Int32 {
-    isTLS ? 512 * 1024 : 4 * 1024 * 1024
+  /// What the kernel may hold of a connection beyond what is in flight. With little, a connection
+  /// fills no buffers that its path cannot empty; records of TLS leave in larger steps.
+  static func kernelUnsentByteCountMax(isTLS: Bool) -> Int32 {
+    isTLS ? 512 * 1024 : 128 * 1024
   }
   /// What a finished stream throws away while it waits for the other side's end.
   static let lingerByteCountMax = 4 * 1024 * 1024
@@ -25,7 +25,8 @@ package final class Stream {
     case draining
     /// All sent and said so; what arrives is thrown away until the end or the deadline.
     case lingering
-    case closed(CloseReason)
+    // Out of line: every stream would be as large as the longest reason.
+    indirect case closed(CloseReason)
   }
 
   package weak var handler: (any StreamHandler)?
@@ -38,8 +39,7 @@ package final class Stream {
   var output = OutputQueue()
   var readWatch: Watch?
   var writeWatch: Watch?
-  var lingerTimer: Timer?
-  var lingeredByteCount = 0
+  var linger: Linger?
 
   var isScheduled = false
   var isReadingPaused = false
@@ -48,17 +48,21 @@ package final class Stream {
   var isBlocked = false
   var owesDrained = false
   var owesReadable = false
+  /// Waits for the other side's end before it closes.
+  var lingers = true
   var hasNotifiedClose = false
   var hasAnnouncedClose = false
 
   /// How long a finished stream waits for the other side's end, so that its last words are not lost
   /// to a reset.
-  package var lingerDurationMax = Duration.seconds(2)
+  package var lingerDurationMax: Duration {
+    get { .milliseconds(lingerMilliseconds) }
+    set { lingerMilliseconds = Int32(newValue.nanoseconds / 1_000_000) }
+  }
+  private var lingerMilliseconds: Int32 = 2_000
 
   /// Bytes handed to the kernel since the beginning; of TLS, before encryption.
   package private(set) var sentByteCount = 0
-  /// When bytes last moved, either way.
-  package internal(set) var lastProgress: Instant
 
   private init(
     _ loop: EventLoop, _ socket: consuming Socket, remote: Endpoint, state: State, tls: TLSSession?
@@ -67,7 +71,6 @@ package final class Stream {
     self.remote = remote
     self.state = state
     self.tls = tls
-    lastProgress = loop.now
     self.socket = socket
     if self.socket.isOpen {
       readWatch = Watch(loop, self.socket.rawDescriptor, .read, handler: self)
@@ -81,14 +84,19 @@ package final class Stream {
     output.removeAll(to: loop.bufferPool)
   }
 
-  /// A connection that a listener took.
+  /// A connection that a listener took, with the options that its listener was tuned to. The first
+  /// request is often there by the end of the turn: only when it is not is the descriptor watched.
   convenience init(
     accepted socket: consuming Socket, _ loop: EventLoop, remote: Endpoint, tls: TLSSession?
   ) {
-    socket.tune(unsentByteCountMax: Self.kernelUnsentByteCountMax(isTLS: tls != nil))
     tls?.attach(to: socket.rawDescriptor, loop)
     self.init(loop, socket, remote: remote, state: tls == nil ? .open : .handshaking, tls: tls)
-    turnOn(readWatch)
+    if tls == nil {
+      owesReadable = true
+      schedule()
+    } else {
+      turnOn(readWatch)
+    }
   }
 
   /// Begins to connect; success and failure are told to the handler, never before the end of this
@@ -161,8 +169,7 @@ extension Stream {
     if hasSeenEnd { return .end }
     let outcome = receive(into: buffer)
     switch outcome {
-    case .bytes: lastProgress = loop.now
-    case .wouldBlock: break
+    case .bytes, .wouldBlock: break
     case .end:
       hasSeenEnd = true
       readWatch?.turnOff()
@@ -255,11 +262,14 @@ extension Stream {
 
   /// No more will be sent: once the queue is empty says so to the other side, waits a moment for its
   /// end while throwing away what still comes, and closes. A stream that is not open yet closes now.
-  package func shutdownAfterDrain() {
+  /// - Parameter lingers: false to close without waiting, when all that the other side sends was
+  ///   read and it said that nothing follows.
+  package func shutdownAfterDrain(lingers: Bool = true) {
     switch state {
     case .connecting, .handshaking: end(.local)
     case .open:
       state = .draining
+      self.lingers = lingers
       schedule()
     case .draining, .lingering, .closed: break
     }
@@ -288,10 +298,7 @@ extension Stream {
   func flushOutput() {
     let outcome = output.write(
       to: socket, tls: tls, pool: loop.bufferPool, byteCountMax: Self.sentPerTurnByteCountMax)
-    if outcome.byteCount > 0 {
-      sentByteCount += outcome.byteCount
-      lastProgress = loop.now
-    }
+    sentByteCount += outcome.byteCount
     switch outcome.end {
     case .drained:
       isBlocked = false
