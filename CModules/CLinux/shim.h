@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -35,6 +36,7 @@
 long syscall(long number, ...);
 int accept4(int, struct sockaddr *, socklen_t *, int);
 int fallocate(int, int, off_t, off_t);
+ssize_t preadv(int, const struct iovec *, int, off_t);
 ssize_t copy_file_range(int, off_t *, int, off_t *, size_t, unsigned int);
 int pthread_setname_np(pthread_t, const char *);
 
@@ -80,6 +82,39 @@ static inline int spate_punch_hole(int fd, off_t offset, off_t count) {
 static inline ssize_t spate_pread_nowait(int fd, void *base, size_t count, off_t offset) {
   struct iovec part = {base, count};
   return syscall(SYS_preadv2, fd, &part, 1L, (long)offset, 0L, 8L);
+}
+
+// cachestat(2), Linux 6.5: how many pages of a range the page cache has, those still being read
+// among them. One number on all architectures; the C library has no wrapper.
+static inline int64_t spate_cached_page_count(int fd, off_t offset, off_t count) {
+  uint64_t range[2] = {(uint64_t)offset, (uint64_t)count};
+  uint64_t found[5];
+  if (syscall(451, fd, range, found, 0u) != 0) return -1;
+  return (int64_t)found[0];
+}
+
+// preadv(2) of `count` bytes into one piece of scratch memory over and over: the kernel plans for
+// one long read, and the copies nobody wants stay in the processor's cache.
+static inline ssize_t spate_pread_discard(int fd, void *scratch, size_t scratch_count,
+                                          size_t count, off_t offset) {
+  struct iovec parts[64];
+  int used = 0;
+  while (count > 0 && used < 64) {
+    size_t part = count < scratch_count ? count : scratch_count;
+    parts[used].iov_base = scratch;
+    parts[used].iov_len = part;
+    count -= part;
+    used++;
+  }
+  return preadv(fd, parts, used, offset);
+}
+
+// fstatfs(2): whether the file lies in memory (tmpfs, ramfs); -1 when it cannot tell.
+static inline int spate_lies_in_memory(int fd) {
+  struct statfs status;
+  if (fstatfs(fd, &status) != 0) return -1;
+  uint32_t type = (uint32_t)status.f_type;
+  return type == 0x01021994u || type == 0x858458f6u;
 }
 
 // ioctl(2) TIOCGWINSZ: variadic.
