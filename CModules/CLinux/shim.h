@@ -36,7 +36,6 @@
 long syscall(long number, ...);
 int accept4(int, struct sockaddr *, socklen_t *, int);
 int fallocate(int, int, off_t, off_t);
-ssize_t preadv(int, const struct iovec *, int, off_t);
 ssize_t copy_file_range(int, off_t *, int, off_t *, size_t, unsigned int);
 int pthread_setname_np(pthread_t, const char *);
 
@@ -91,22 +90,6 @@ static inline int64_t spate_cached_page_count(int fd, off_t offset, off_t count)
   uint64_t found[5];
   if (syscall(451, fd, range, found, 0u) != 0) return -1;
   return (int64_t)found[0];
-}
-
-// preadv(2) of `count` bytes into one piece of scratch memory over and over: the kernel plans for
-// one long read, and the copies nobody wants stay in the processor's cache.
-static inline ssize_t spate_pread_discard(int fd, void *scratch, size_t scratch_count,
-                                          size_t count, off_t offset) {
-  struct iovec parts[64];
-  int used = 0;
-  while (count > 0 && used < 64) {
-    size_t part = count < scratch_count ? count : scratch_count;
-    parts[used].iov_base = scratch;
-    parts[used].iov_len = part;
-    count -= part;
-    used++;
-  }
-  return preadv(fd, parts, used, offset);
 }
 
 // fstatfs(2): whether the file lies in memory (tmpfs, ramfs); -1 when it cannot tell.

@@ -8,8 +8,12 @@ extension OpenFile {
   /// Files are looked at, and brought in, by stretches of this many bytes.
   package static let stretchByteCount = ResidencyMemo.stretchByteCount
 
-  /// A file system that has no other means is asked about a byte in each of this many.
+  /// Where no count of pages is to be had, a byte in each of this many is asked for.
   private static let sampleDistance = 128 * 1024
+  /// Of a file that a disk was waited for so long, nothing is believed for a while: what the
+  /// kernel reads may be there in parts that can be read and not yet be sent.
+  private static let waitDurationMin = Duration.milliseconds(1)
+  private static let doubtDuration = Duration.seconds(4)
   private static let scratchByteCount = 64 * 1024
 
   /// The stretch that begins at `offset`, which ends at a multiple of `stretchByteCount` or before.
@@ -33,14 +37,16 @@ extension OpenFile {
         return true
       }
     }
-    guard looksResident(range) else { return false }
+    guard now.nanoseconds >= doubtfulUntil.load(ordering: .relaxed), looksResident(range) else {
+      return false
+    }
     residency.store(ResidencyMemo(range, now: now), ordering: .relaxed)
     return true
   }
 
   private func looksResident(_ range: ByteRange) -> Bool {
-    // Counts without starting a read, pages that are still being read among them: of those that
-    // a disk is asked for together, the last comes last.
+    // Counts pages without starting a read, those that are still being read among them. Of the
+    // pages that a disk is asked for together, the last comes last.
     let cached = systemCall("cachestat") {
       spate_cached_page_count(rawDescriptor, off_t(range.offset), off_t(range.count))
     }
@@ -70,17 +76,58 @@ extension OpenFile {
 
   /// Reads the range so that memory has it, and waits for that: for a worker, not for a loop.
   /// Bytes behind the file's end are nobody's loss.
-  package func bringIn(_ range: ByteRange) throws(SystemError) {
+  /// - Parameter next: what the disk may go on with meanwhile; it is not waited for.
+  package func bringIn(_ range: ByteRange, next: ByteRange?) throws(SystemError) {
+    let start = Clock.now()
+    // Nothing but what is asked for here: what the kernel would read ahead by itself may be so much
+    // that a slow disk has no time for others.
+    advise(ByteRange(offset: 0, count: .max), POSIX_FADV_RANDOM)
+    advise(range, POSIX_FADV_WILLNEED)
+    if let next { advise(next, POSIX_FADV_WILLNEED) }
+    try passOver(range)
+    let now = Clock.now()
+    if now - start >= Self.waitDurationMin {
+      doubtfulUntil.store((now + Self.doubtDuration).nanoseconds, ordering: .relaxed)
+    }
+  }
+
+  private func advise(_ range: ByteRange?, _ advice: Int32) {
+    guard let range else { return }
+    _ = posix_fadvise(rawDescriptor, off_t(range.offset), off_t(range.count), advice)
+  }
+
+  /// Where bytes are sent that only have to be in memory.
+  private static let sink: OpenFile? = {
+    do throws(SystemError) {
+      return try OpenFile(path: "/dev/null", .readWrite)
+    } catch {
+      return nil
+    }
+  }()
+
+  /// Waits for all of the range as a sender waits for it; a plain read is content with less.
+  private func passOver(_ range: ByteRange) throws(SystemError) {
+    var position = off_t(range.offset)
+    while let sink = Self.sink, position < range.end {
+      let count = systemCall("sendfile", limit: range.end - Int(position)) { limit in
+        sendfile(sink.rawDescriptor, rawDescriptor, &position, limit)
+      }
+      if count == 0 { return }
+      if count == -Int(EINVAL) { break }
+      guard count > 0 else { throw SystemError(code: Int32(-count), call: "sendfile") }
+    }
+    try readThrough(position: Int(position), end: range.end)
+  }
+
+  private func readThrough(position: Int, end: Int) throws(SystemError) {
+    guard position < end else { return }
     let scratch = UnsafeMutableRawBufferPointer.allocate(
       byteCount: Self.scratchByteCount, alignment: 64)
     defer { scratch.deallocate() }
-    var offset = range.offset
-    while offset < range.end {
-      let count = systemCall("preadv") {
-        spate_pread_discard(
-          rawDescriptor, scratch.baseAddress, scratch.count, range.end - offset, off_t(offset))
-      }
-      guard count >= 0 else { throw SystemError(code: Int32(-count), call: "preadv") }
+    var offset = position
+    while offset < end {
+      let part = UnsafeMutableRawBufferPointer(rebasing: scratch.prefix(end - offset))
+      let count = try read(into: part, at: offset)
       if count == 0 { return }
       offset += count
     }

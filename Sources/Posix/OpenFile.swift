@@ -7,6 +7,8 @@ package final class OpenFile: Sendable {
   private let descriptor: FileDescriptor
   /// What `isResident` last found out.
   let residency = Atomic<ResidencyMemo>(.nothingKnown)
+  /// A disk was waited for: until when that is not forgotten, in nanoseconds of the clock.
+  let doubtfulUntil = Atomic<Int64>(.min)
 
   package init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 

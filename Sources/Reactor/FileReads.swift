@@ -9,8 +9,8 @@ package final class FileReads {
   package static let threadCount = 4
 
   /// How a worker brings bytes in. Another for tests, which make it slow or fail.
-  package var bringIn: @Sendable (OpenFile, ByteRange) throws(SystemError) -> Void = {
-    (file, range) throws(SystemError) in try file.bringIn(range)
+  package var bringIn: @Sendable (FileSlice, ByteRange?) throws(SystemError) -> Void = {
+    (slice, next) throws(SystemError) in try slice.file.bringIn(slice.range, next: next)
   }
 
   private struct Outcome: Sendable {
@@ -30,12 +30,14 @@ package final class FileReads {
   /// Reads that somebody waits for.
   package var count: Int { waiting.count }
 
-  /// Has the range read.
-  /// - Parameter then: called on the loop with what went wrong, if anything; never after the
-  ///   returned read was let go.
+  /// Has the slice read.
+  /// - Parameters:
+  ///   - next: what will be asked for after it.
+  ///   - then: called on the loop with what went wrong, if anything; never after the returned read
+  ///     was let go.
   /// - Returns: nil when there are no threads to be had.
   package func begin(
-    _ file: OpenFile, _ range: ByteRange, then: @escaping (SystemError?) -> Void
+    _ slice: FileSlice, next: ByteRange?, then: @escaping (SystemError?) -> Void
   ) -> FileRead? {
     guard let crew = crew ?? makeCrew() else { return nil }
     self.crew = crew
@@ -47,7 +49,7 @@ package final class FileReads {
       var failure: SystemError?
       if !isUnwanted.value.load(ordering: .relaxed) {
         do throws(SystemError) {
-          try bringIn(file, range)
+          try bringIn(slice, next)
         } catch {
           failure = error
         }

@@ -118,6 +118,12 @@ struct OutputQueue {
     }
   }
 
+  /// The one that will be `nextStretch` when that is in memory.
+  var stretchAfterNext: ByteRange? {
+    guard case .file(_, let unsent)? = first, let next = nextStretch else { return nil }
+    return OpenFile.stretch(at: next.range.end, below: unsent.upperBound)
+  }
+
   /// Bytes of the first segment's slice that were found, or brought, in memory.
   var residentByteCount: Int {
     guard case .file(_, let unsent)? = first else { return 0 }

@@ -38,7 +38,8 @@ extension Stream {
   /// False when no worker takes it.
   private func beginRead() -> Bool {
     guard let next = output.nextStretch else { return true }
-    fileWait.read = loop.fileReads.begin(next.file, next.range) { [unowned self] failure in
+    fileWait.read = loop.fileReads.begin(next, next: output.stretchAfterNext) {
+      [unowned self] failure in
       self.readEnded(next, failure)
     }
     return fileWait.read != nil

@@ -1,5 +1,6 @@
 import Content
 import Glibc
+import Synchronization
 import Testing
 
 @testable import Posix
@@ -68,13 +69,32 @@ import Testing
     let directory = try TemporaryDirectory()
     try directory.write("file", String(repeating: "0123456789", count: 50_000))
     let file = try OpenFile(path: directory.path + "/file")
-    try file.bringIn(Self.range(3, 400_000))
-    try file.bringIn(Self.range(499_999, 100))
-    try file.bringIn(Self.range(1 << 40, 100))
-    #expect(throws: SystemError.self) {
-      try SystemCalls.withFaults([.init("preadv", .failure(EIO))]) {
-        try file.bringIn(Self.range(0, 10))
+    // With the call that moves no bytes, and where a file system does not have it.
+    for faults in [[], [SystemCalls.Fault("sendfile", .failure(EINVAL), times: 9)]] {
+      try SystemCalls.withFaults(faults) {
+        try file.bringIn(Self.range(3, 400_000), next: Self.range(400_003, 50_000))
+        try file.bringIn(Self.range(499_999, 100), next: nil)
+        try file.bringIn(Self.range(1 << 40, 100), next: Self.range(1 << 41, 100))
       }
+    }
+    for faults in [
+      [SystemCalls.Fault("sendfile", .failure(EIO))],
+      [.init("sendfile", .failure(EINVAL)), .init("pread", .failure(EIO))],
+    ] {
+      #expect(throws: SystemError.self) {
+        try SystemCalls.withFaults(faults) { try file.bringIn(Self.range(0, 10), next: nil) }
+      }
+    }
+  }
+
+  @Test func nothingIsBelievedAfterAWait() throws {
+    let directory = try TemporaryDirectory()
+    try directory.write("file", "some text")
+    let file = try OpenFile(path: directory.path + "/file")
+    file.doubtfulUntil.store(Self.time(5_000).nanoseconds, ordering: .relaxed)
+    let range = Self.range(0, 9)
+    SystemCalls.withFaults([.init("fstatfs", .failure(ENOSYS), times: 2)]) {
+      #expect(!file.isResident(range, now: Self.time(4_999)))
     }
   }
 }

@@ -79,9 +79,9 @@ import Testing
 
   private static func loop(with gate: Gate) throws -> EventLoop {
     let loop = try EventLoop()
-    loop.fileReads.bringIn = { file, range throws(SystemError) in
-      gate.pass(range)
-      try file.bringIn(range)
+    loop.fileReads.bringIn = { slice, next throws(SystemError) in
+      gate.pass(slice.range)
+      try slice.file.bringIn(slice.range, next: next)
     }
     return loop
   }
