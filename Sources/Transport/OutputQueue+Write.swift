@@ -36,11 +36,11 @@ extension OutputQueue {
       }
       var sendableByteCount = byteCountMax
       if case .file = segment {
-        guard let count = self.sendableByteCount(now: now) else {
+        guard let count = self.sendableByteCount(byteCountMax, now: now) else {
           progress.end = .absent
           break
         }
-        sendableByteCount = min(byteCountMax, count)
+        sendableByteCount = count
       }
       let outcome =
         if let tls {

@@ -95,18 +95,19 @@ struct OutputQueue {
 
   // MARK: What memory has
 
-  /// How many bytes of the first segment, a slice, can be sent without waiting for a disk; nil when
-  /// not even those that leave together.
-  mutating func sendableByteCount(now: Instant) -> Int? {
+  /// How many bytes of the first segment, a slice, can be sent without waiting for a disk, looking no
+  /// farther than `byteCountMax`; nil when not even those that leave together.
+  mutating func sendableByteCount(_ byteCountMax: Int, now: Instant) -> Int? {
     guard case .file(let file, let unsent)? = first else {
       preconditionFailure("bytes are always in memory")
     }
-    let together = min(unsent.count, TLSSession.recordByteCountMax)
-    while residentEnd < unsent.lowerBound + together {
-      guard let next = nextStretch, file.isResident(next.range, now: now) else { return nil }
+    let wanted = min(unsent.count, byteCountMax)
+    while residentEnd < unsent.lowerBound + wanted {
+      guard let next = nextStretch, file.isResident(next.range, now: now) else { break }
       residentEnd = next.range.end
     }
-    return residentEnd - unsent.lowerBound
+    let count = residentEnd - unsent.lowerBound
+    return count >= min(unsent.count, TLSSession.recordByteCountMax) ? min(count, wanted) : nil
   }
 
   /// The part of the first segment's slice that was not looked for yet.
