@@ -203,33 +203,35 @@ def origin_copies(server, size, run=()):
 NGINX_TEMPORARIES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def nginx_configuration(stage, port, workers):
-    """nginx as one tunes it for static files."""
+def nginx_configuration(stage, port, workers, name="nginx", extra=()):
+    """nginx as one tunes it for static files; `extra` are lines of its http block."""
     build = subprocess.run(["nginx", "-V"], capture_output=True, text=True).stderr
     lines = [
         "daemon off;", f"worker_processes {workers};", "worker_rlimit_nofile 65536;",
-        f"error_log {stage('nginx', 'error.log')} warn;", f"pid {stage('nginx', 'pid')};",
+        f"error_log {stage(name, 'error.log')} warn;", f"pid {stage(name, 'pid')};",
         "events { worker_connections 16384; }", "http {",
         "  sendfile on;", "  tcp_nopush on;", "  open_file_cache max=10000 inactive=60s;",
         "  access_log off;", "  keepalive_requests 1000000;",
         "  default_type application/octet-stream;"]
-    for name in NGINX_TEMPORARIES:
-        if f"--without-http_{name}_module" not in build:
-            lines.append(f"  {name}_temp_path {stage('nginx', name)};")
+    lines += [f"  {line}" for line in extra]
+    for kind in NGINX_TEMPORARIES:
+        if f"--without-http_{kind}_module" not in build:
+            lines.append(f"  {kind}_temp_path {stage(name, kind)};")
     lines += [f"  server {{ listen 127.0.0.1:{port}; root {stage('files')}; }}", "}"]
     if os.geteuid() == 0:
         lines.insert(0, "user root;")
     return "\n".join(lines) + "\n"
 
 
-def nginx(stage, workers=1, cpu=None):
+def nginx(stage, workers=1, cpu=None, name="nginx", extra=()):
     needs("nginx")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    path = stage("nginx", "nginx.conf")
+    directory = re.sub(r"\W+", "-", name)
+    path = stage(directory, "nginx.conf")
     with open(path, "w") as out:
-        out.write(nginx_configuration(stage, port, workers))
+        out.write(nginx_configuration(stage, port, workers, directory, extra))
     process = stage.start(["nginx", "-c", path], cpu=cpu, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20
     while True:
@@ -238,10 +240,10 @@ def nginx(stage, workers=1, cpu=None):
             break
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
-                with open(stage("nginx", "error.log")) as lines:
+                with open(stage(directory, "error.log")) as lines:
                     fail(f"nginx did not start: {lines.read()[-500:]}")
             time.sleep(0.01)
-    return Server("nginx", process, port)
+    return Server(name, process, port)
 
 
 def nginx_told(stage):

@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -75,6 +76,23 @@ static inline int spate_punch_hole(int fd, off_t offset, off_t count) {
 static inline ssize_t spate_pread_nowait(int fd, void *base, size_t count, off_t offset) {
   struct iovec part = {base, count};
   return syscall(SYS_preadv2, fd, &part, 1L, (long)offset, 0L, 8L);
+}
+
+// cachestat(2), Linux 6.5: how many pages of a range the page cache has, those still being read
+// among them. One number on all architectures; the C library has no wrapper.
+static inline int64_t spate_cached_page_count(int fd, off_t offset, off_t count) {
+  uint64_t range[2] = {(uint64_t)offset, (uint64_t)count};
+  uint64_t found[5];
+  if (syscall(451, fd, range, found, 0u) != 0) return -1;
+  return (int64_t)found[0];
+}
+
+// fstatfs(2): whether the file lies in memory (tmpfs, ramfs); -1 when it cannot tell.
+static inline int spate_lies_in_memory(int fd) {
+  struct statfs status;
+  if (fstatfs(fd, &status) != 0) return -1;
+  uint32_t type = (uint32_t)status.f_type;
+  return type == 0x01021994u || type == 0x858458f6u;
 }
 
 // ioctl(2) TIOCGWINSZ: variadic.

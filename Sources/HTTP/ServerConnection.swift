@@ -141,7 +141,9 @@ package final class ServerConnection: StreamHandler, AlarmHandler {
   }
 
   private func checkProgress() {
-    if stream.sentByteCount - sentAtLastCheck < server.limits.stallByteCountMin {
+    let hasMoved = stream.sentByteCount - sentAtLastCheck >= server.limits.stallByteCountMin
+    // A slow disk here is not the client's fault.
+    if !hasMoved, !stream.isAwaitingFile {
       endForSlowness()
     } else {
       watchProgress()

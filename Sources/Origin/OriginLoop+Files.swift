@@ -8,8 +8,6 @@ import Wire
 
 /// Files by their names under the root.
 extension OriginLoop {
-  /// A cold file is asked for ahead by at most this much when it is opened.
-  private static let readAheadByteCountMax = 4 << 20
   private static let retryWithoutDescriptors = 2
 
   /// What a name under the root came to.
@@ -64,7 +62,9 @@ extension OriginLoop {
     }
     do {
       let status = try state.root.open(file.path).status()
-      if status == file.status {
+      // One that would have been held whole, had memory had it, is opened anew: it may by now.
+      let mayBeHeld = file.representation.content == nil && cache.mayHold(status)
+      if status == file.status, !mayBeHeld {
         file.checked = loop.now
         return file.entry != nil ? file : identified(file)
       }
@@ -103,31 +103,22 @@ extension OriginLoop {
         entry: state.catalogue.entry(path: path, status: status),
         content: try smallContent(of: file, status), now: loop.now)
       cache.insert(opened)
-      warm(opened)
       return .file(opened)
     } catch {
       return refusal(error, path)
     }
   }
 
-  /// All bytes of a small file; nil when it is not small, or has just become shorter.
+  /// All bytes of a small file; nil when it is not small, not in memory, or has just become shorter.
   private func smallContent(
     of file: OpenFile, _ status: FileStatus
   ) throws(SystemError) -> [UInt8]? {
     guard cache.mayHold(status) else { return nil }
+    guard let all = ByteRange(offset: 0, count: status.byteCount) else { return [] }
+    guard file.isResident(all, now: loop.now) else { return nil }
     let buffer = UnsafeMutableRawBufferPointer(rebasing: scratch[..<status.byteCount])
     guard try file.read(into: buffer, at: 0) == status.byteCount else { return nil }
     return Array(buffer)
-  }
-
-  /// The seam for cold files: today the kernel is only told early, so that it reads while the
-  /// response is being written. Reads that would wait belong to the workers.
-  private func warm(_ file: CachedFile) {
-    let ahead = min(file.status.byteCount, Self.readAheadByteCountMax)
-    guard let range = ByteRange(offset: 0, count: ahead), !file.file.isResident(range) else {
-      return
-    }
-    file.file.willNeed(range)
   }
 
   private func refusal(_ error: SystemError, _ path: String) -> Opened {

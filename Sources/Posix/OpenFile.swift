@@ -1,9 +1,14 @@
 import CLinux
 package import Content
+import Synchronization
 
 /// A file held open, shared by reference count: a download may go on while the name is replaced.
 package final class OpenFile: Sendable {
   private let descriptor: FileDescriptor
+  /// What `isResident` last found out.
+  let residency = Atomic<ResidencyMemo>(.nothingKnown)
+  /// A disk was waited for: until when that is not forgotten, in nanoseconds of the clock.
+  let doubtfulUntil = Atomic<Int64>(.min)
 
   package init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
@@ -62,20 +67,6 @@ package final class OpenFile: Sendable {
       spate_pread_nowait(descriptor.rawValue, buffer.baseAddress, limit, off_t(offset))
     }
     return count < 0 ? nil : count
-  }
-
-  /// Whether the range's beginning and end are in memory: a probe, not a promise.
-  package func isResident(_ range: ByteRange) -> Bool {
-    withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { byte in
-      readResident(into: byte, at: range.offset) == 1
-        && readResident(into: byte, at: range.last) == 1
-    }
-  }
-
-  /// Asks the kernel to have the range in memory soon.
-  package func willNeed(_ range: ByteRange) {
-    _ = posix_fadvise(
-      descriptor.rawValue, off_t(range.offset), off_t(range.count), POSIX_FADV_WILLNEED)
   }
 
   /// Writes all of it at an offset.

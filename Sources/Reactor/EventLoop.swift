@@ -35,6 +35,8 @@ package final class EventLoop {
   /// Where to put output together; empty again when the call that filled it returns.
   package let writeBuffer: UnsafeMutableRawBufferPointer
   package let bufferPool = BufferPool()
+  /// For slices of files that are not in memory.
+  package private(set) lazy var fileReads = FileReads(self)
 
   package init() throws(SystemError) {
     base = try EventBase()

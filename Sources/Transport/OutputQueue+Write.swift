@@ -1,3 +1,4 @@
+import Content
 import Posix
 import Reactor
 
@@ -9,6 +10,8 @@ struct WriteProgress {
     case blocked
     /// The turn's share is used up.
     case reachedLimit
+    /// What comes next would have to be waited for: memory does not have it.
+    case absent
     case failed(CloseReason)
   }
 
@@ -19,7 +22,8 @@ struct WriteProgress {
 extension OutputQueue {
   /// The three ways out: bytes, files by `sendfile`, and either of them through TLS.
   mutating func write(
-    to socket: borrowing Socket, tls: TLSSession?, pool: BufferPool, byteCountMax: Int
+    to socket: borrowing Socket, tls: TLSSession?, pool: BufferPool, byteCountMax: Int,
+    now: Instant
   ) -> WriteProgress {
     var progress = WriteProgress()
     // Records that the kernel refused the last time come first.
@@ -30,11 +34,19 @@ extension OutputQueue {
         progress.end = .reachedLimit
         break
       }
+      var sendableByteCount = byteCountMax
+      if case .file = segment {
+        guard let count = self.sendableByteCount(byteCountMax, now: now) else {
+          progress.end = .absent
+          break
+        }
+        sendableByteCount = count
+      }
       let outcome =
         if let tls {
-          tls.write(segment, pool: pool, byteCountMax: byteCountMax)
+          tls.write(segment, pool: pool, byteCountMax: sendableByteCount)
         } else {
-          send(segment, to: socket, byteCountMax: byteCountMax)
+          send(segment, to: socket, byteCountMax: sendableByteCount)
         }
       if stops(outcome, &progress, pool) { break }
       if let tls, tls.wantsFlush, stops(tls.flush(to: socket), &progress) { return progress }

@@ -24,6 +24,9 @@ struct OutputQueue {
   /// Those after the first; without storage when there are none.
   private var rest = Deque<Segment>()
   private(set) var byteCount = 0
+  /// Where in its file the bytes end that memory has of the first segment's slice, as far as was
+  /// looked.
+  private var residentEnd = 0
 
   var isEmpty: Bool { first == nil }
   var hasMoreThanOneSegment: Bool { !rest.isEmpty }
@@ -90,7 +93,49 @@ struct OutputQueue {
     byteCount = 0
   }
 
+  // MARK: What memory has
+
+  /// How many bytes of the first segment, a slice, can be sent without waiting for a disk, looking no
+  /// farther than `byteCountMax`; nil when not even those that leave together.
+  mutating func sendableByteCount(_ byteCountMax: Int, now: Instant) -> Int? {
+    guard case .file(let file, let unsent)? = first else {
+      preconditionFailure("bytes are always in memory")
+    }
+    let wanted = min(unsent.count, byteCountMax)
+    while residentEnd < unsent.lowerBound + wanted {
+      guard let next = nextStretch, file.isResident(next.range, now: now) else { break }
+      residentEnd = next.range.end
+    }
+    let count = residentEnd - unsent.lowerBound
+    return count >= min(unsent.count, TLSSession.recordByteCountMax) ? min(count, wanted) : nil
+  }
+
+  /// The part of the first segment's slice that was not looked for yet.
+  var nextStretch: FileSlice? {
+    guard case .file(let file, let unsent)? = first else { return nil }
+    let start = max(residentEnd, unsent.lowerBound)
+    return OpenFile.stretch(at: start, below: unsent.upperBound).map {
+      FileSlice(file: file, range: $0)
+    }
+  }
+
+  /// The one that will be `nextStretch` when that is in memory.
+  var stretchAfterNext: ByteRange? {
+    guard case .file(_, let unsent)? = first, let next = nextStretch else { return nil }
+    return OpenFile.stretch(at: next.range.end, below: unsent.upperBound)
+  }
+
+  /// Bytes of the first segment's slice that were found, or brought, in memory.
+  var residentByteCount: Int {
+    guard case .file(_, let unsent)? = first else { return 0 }
+    return max(0, residentEnd - unsent.lowerBound)
+  }
+
+  /// `nextStretch` is in memory now, or is to be sent as if it were.
+  mutating func noteResident() { residentEnd = nextStretch?.range.end ?? residentEnd }
+
   private mutating func advance() {
+    residentEnd = 0
     first = rest.popFirst()
     if rest.isEmpty { rest = Deque() }
   }

@@ -23,10 +23,10 @@ extension Stream: WatchHandler, EndOfTurnHandler {
   }
 
   package func turnDidEnd() {
-    if canFlush, !isBlocked, hasUnsentOutput { flushOutput() }
+    if hasOutputToFlush { flushOutput() }
     // From here on, what the handler does is for the next turn; and so is the rest of a share.
     isScheduled = false
-    if canFlush, !isBlocked, hasUnsentOutput { schedule() }
+    if hasOutputToFlush { schedule() }
     if owesReadable, !isReadingPaused, canFlush {
       owesReadable = false
       tellReadable()
@@ -125,6 +125,7 @@ extension Stream {
     readWatch?.turnOff()
     writeWatch?.turnOff()
     linger?.timer.cancel()
+    fileWait = FileWait()
     output.removeAll(to: loop.bufferPool)
     schedule()
   }

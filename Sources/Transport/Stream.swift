@@ -46,6 +46,8 @@ package final class Stream {
   var hasSeenEnd = false
   /// The kernel takes no more; the write watch will tell.
   var isBlocked = false
+  /// Bytes of a file are being brought into memory.
+  var fileWait = FileWait()
   var owesDrained = false
   var owesReadable = false
   /// Waits for the other side's end before it closes.
@@ -140,6 +142,10 @@ package final class Stream {
     if case .handshaking = state { return true }
     return false
   }
+
+  /// What is to be sent next is being read from a disk: that nothing leaves is not the other side's
+  /// fault.
+  package var isAwaitingFile: Bool { fileWait.isBlocking }
 
   package var local: Endpoint? { socket.isOpen ? socket.localEndpoint : nil }
 
@@ -246,8 +252,8 @@ extension Stream {
     schedule()
   }
 
-  /// Queues a slice of a file, which is kept open until it is sent. A slice that is not in memory is
-  /// read by the kernel when its turn comes, and the loop waits for that.
+  /// Queues a slice of a file, which is kept open until it is sent. What of it is not in memory is
+  /// brought there by workers; only this stream waits for that.
   package func send(_ slice: FileSlice) {
     guard acceptsOutput else { return }
     output.append(slice, from: loop.bufferPool, fillsLastBuffer: tls != nil)
@@ -256,8 +262,7 @@ extension Stream {
 
   /// Sends now what can be sent now, instead of at the end of the turn.
   package func flush() {
-    guard canFlush, !isBlocked, hasUnsentOutput else { return }
-    flushOutput()
+    if hasOutputToFlush { flushOutput() }
   }
 
   /// No more will be sent: once the queue is empty says so to the other side, waits a moment for its
@@ -295,9 +300,15 @@ extension Stream {
   /// In the queue, or as records that the kernel did not take yet.
   var hasUnsentOutput: Bool { !output.isEmpty || tls?.holdsOutput == true }
 
+  /// There is something to send, and nothing known that it has to wait for.
+  var hasOutputToFlush: Bool {
+    canFlush && !isBlocked && !fileWait.isBlocking && hasUnsentOutput
+  }
+
   func flushOutput() {
     let outcome = output.write(
-      to: socket, tls: tls, pool: loop.bufferPool, byteCountMax: Self.sentPerTurnByteCountMax)
+      to: socket, tls: tls, pool: loop.bufferPool, byteCountMax: Self.sentPerTurnByteCountMax,
+      now: loop.now)
     sentByteCount += outcome.byteCount
     switch outcome.end {
     case .drained:
@@ -310,8 +321,14 @@ extension Stream {
       writeWatch?.turnOff()
       schedule()
     case .blocked: awaitWritable()
-    case .failed(let reason): end(reason)
+    case .absent:
+      isBlocked = false
+      writeWatch?.turnOff()
+      awaitFile()
+      if !fileWait.isBlocking { schedule() }
+    case .failed(let reason): return end(reason)
     }
+    readAhead()
   }
 
   func turnOn(_ watch: Watch?) {
