@@ -156,6 +156,16 @@ extension EventLoop {
   func schedule(_ timer: Timer, at deadline: Instant) { timers.insert(timer, at: deadline) }
   func unschedule(_ timer: Timer) { timers.remove(timer) }
 
+  /// The one object of its type that the loop keeps, made when first asked for.
+  package func attachment<Object: AnyObject>(
+    _ type: Object.Type, _ make: () -> Object
+  ) -> Object {
+    if let object = attachments[ObjectIdentifier(type)] as? Object { return object }
+    let object = make()
+    attachments[ObjectIdentifier(type)] = object
+    return object
+  }
+
   /// Keeps an object as long as the loop, or until `detach`.
   func attach(_ object: AnyObject) { attachments[ObjectIdentifier(object)] = object }
   func detach(_ object: AnyObject) {

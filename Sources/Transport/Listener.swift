@@ -33,6 +33,7 @@ package final class Listener: WatchHandler {
     accept: @escaping (Stream) -> Void
   ) throws(SystemError) {
     let socket = try Socket.listening(on: endpoint, sharesPort: sharesPort)
+    if tls != nil { socket.deferAccept() }
     self.loop = loop
     self.endpoint = socket.localEndpoint ?? endpoint
     self.tls = tls
@@ -72,7 +73,9 @@ package final class Listener: WatchHandler {
       switch socket.accept() {
       case .accepted(let taken, let remote):
         acceptedCount += 1
-        accept(Stream(accepted: taken, loop, remote: remote, tls: tls?.makeSession()))
+        let stream = Stream(accepted: taken, loop, remote: remote, tls: tls?.makeSession())
+        accept(stream)
+        stream.beginHandshake()
       case .wouldBlock: return
       case .lost: continue
       case .failed(let error):

@@ -49,6 +49,8 @@ package final class Stream {
   var owesDrained = false
   var owesReadable = false
   var hasNotifiedClose = false
+  /// Said behind output that the handler has yet to hear of.
+  var farewellFollowsOutput = false
   var hasAnnouncedClose = false
 
   /// How long a finished stream waits for the other side's end, so that its last words are not lost
@@ -99,7 +101,8 @@ package final class Stream {
     do throws(SystemError) {
       let socket = try Socket.connecting(to: endpoint)
       socket.tune(unsentByteCountMax: kernelUnsentByteCountMax(isTLS: tls != nil))
-      let session = tls?.makeSession(serverName: serverName ?? endpoint.address.description)
+      let session = tls?.makeSession(
+        to: endpoint, serverName: serverName ?? endpoint.address.description)
       session?.attach(to: socket.rawDescriptor, loop)
       let stream = Stream(loop, socket, remote: endpoint, state: .connecting, tls: session)
       stream.awaitWritable()
@@ -112,6 +115,8 @@ package final class Stream {
   }
 
   package var isTLS: Bool { tls != nil }
+  /// TLS went on from an earlier session.
+  package var isResumed: Bool { tls?.isResumed ?? false }
 
   package var isOpen: Bool {
     switch state {
@@ -275,12 +280,22 @@ extension Stream {
     }
   }
 
+  private var isDraining: Bool {
+    if case .draining = state { return true }
+    return false
+  }
+
   /// In the queue, or as records that the kernel did not take yet.
   var hasUnsentOutput: Bool { !output.isEmpty || tls?.holdsOutput == true }
 
   func flushOutput() {
     let outcome = output.write(
-      to: socket, tls: tls, pool: loop.bufferPool, byteCountMax: Self.sentPerTurnByteCountMax)
+      to: socket, tls: tls, pool: loop.bufferPool, byteCountMax: Self.sentPerTurnByteCountMax,
+      isLast: isDraining && !hasNotifiedClose)
+    if outcome.hasNotifiedClose {
+      hasNotifiedClose = true
+      farewellFollowsOutput = true
+    }
     if outcome.byteCount > 0 {
       sentByteCount += outcome.byteCount
       lastProgress = loop.now
@@ -289,7 +304,8 @@ extension Stream {
     case .drained:
       isBlocked = false
       writeWatch?.turnOff()
-      owesDrained = !hasNotifiedClose
+      owesDrained = !hasNotifiedClose || farewellFollowsOutput
+      farewellFollowsOutput = false
       schedule()
     case .reachedLimit:
       isBlocked = false

@@ -1,4 +1,5 @@
 import COpenSSL
+import Content
 import Synchronization
 
 /// The server's side of TLS: certificates chosen by the name asked for, and a session for each
@@ -16,13 +17,18 @@ package final class TLSServer: Sendable {
   }
 
   private let identities: [Identity]
-  private let ticketKeys = TicketKeys()
+  private let ticketKeys: TicketKeys
   private let choices: Mutex<TLSServerChoices>
 
   /// - Parameter identities: at least one; the first is also for names that none of them has.
-  package init(_ identities: [Identity]) throws(TLSError) {
+  package convenience init(_ identities: [Identity]) throws(TLSError) {
+    try self.init(identities, TicketKeys())
+  }
+
+  init(_ identities: [Identity], _ ticketKeys: TicketKeys) throws(TLSError) {
     guard !identities.isEmpty else { throw TLSError("no certificate") }
     self.identities = identities
+    self.ticketKeys = ticketKeys
     choices = Mutex(try TLSServerChoices(identities, ticketKeys))
   }
 
@@ -39,13 +45,20 @@ package final class TLSServer: Sendable {
   }
 }
 
-/// The client's side of TLS: whom to believe.
+/// The client's side of TLS: whom to believe, and the sessions to go on from. They are believed
+/// without another look at a certificate, so they belong to one set of authorities.
 package final class TLSClient: Sendable {
   private let context: TLSContext
+  private let sessions = ClientSessions()
 
   /// - Parameter authoritiesPath: a PEM file of certificates to trust instead of the system's.
-  package init(authoritiesPath: String? = nil) throws(TLSError) {
+  package convenience init(authoritiesPath: String? = nil) throws(TLSError) {
+    try self.init(authoritiesPath: authoritiesPath, offersVersion13: true)
+  }
+
+  init(authoritiesPath: String?, offersVersion13: Bool) throws(TLSError) {
     context = try TLSContext(isClient: true)
+    if !offersVersion13 { spate_tls_only_12(context.pointer) }
     ERR_clear_error()
     if let authoritiesPath {
       guard SSL_CTX_load_verify_locations(context.pointer, authoritiesPath, nil) == 1 else {
@@ -57,13 +70,18 @@ package final class TLSClient: Sendable {
       }
     }
     SSL_CTX_set_verify(context.pointer, spate_tls_verify_peer, nil)
+    spate_tls_tell_sessions(context.pointer) { session, ticket in
+      guard let session, let ticket else { return 0 }
+      return TLSSession.received(ticket, on: session) ? 1 : 0
+    }
     guard spate_tls_offer_alpn(context.pointer) == 0 else { throw TLSError(latching: "ALPN") }
   }
 
   /// - Parameter serverName: the name, or the literal address, that the certificate must be for.
-  func makeSession(serverName: String) -> TLSSession {
+  func makeSession(to endpoint: Endpoint, serverName: String) -> TLSSession {
     let session = context.makeSession(isClient: true, keeping: context)
     session.expect(serverName: serverName)
+    session.resume(from: sessions, ClientSessions.Server(endpoint: endpoint, name: serverName))
     return session
   }
 }
