@@ -5,11 +5,16 @@ import Synchronization
 /// Sessions that servers gave to clients of this program, to go on from with a shorter handshake.
 /// In memory only; shared by all loops.
 final class ClientSessions: Sendable {
-  /// Whose tickets they are. A session is believed without a certificate, so the name that was
-  /// checked is part of it.
+  /// Whose tickets they are. A session is believed without a certificate, so what was checked of
+  /// that is part of it.
   struct Server: Hashable, Sendable {
+    enum Identity: Hashable, Sendable {
+      case name(String)
+      case fingerprint(TLSFingerprint)
+    }
+
     let endpoint: Endpoint
-    let name: String
+    let whom: Identity
   }
 
   private let shelf = Mutex(SessionShelf<Server, ClientSession>())

@@ -16,7 +16,20 @@ package final class TLSServer: Sendable {
     }
   }
 
-  private let identities: [Identity]
+  /// Where a certificate and its key come from.
+  enum Credential {
+    case files(Identity)
+    case made(PeerIdentity)
+
+    func use(in context: TLSContext) throws(TLSError) {
+      switch self {
+      case .files(let identity): try identity.use(in: context)
+      case .made(let identity): try identity.use(in: context)
+      }
+    }
+  }
+
+  private let identities: [Credential]
   private let ticketKeys: TicketKeys
   private let choices: Mutex<TLSServerChoices>
 
@@ -27,8 +40,15 @@ package final class TLSServer: Sendable {
 
   init(_ identities: [Identity], _ ticketKeys: TicketKeys) throws(TLSError) {
     guard !identities.isEmpty else { throw TLSError("no certificate") }
-    self.identities = identities
+    self.identities = identities.map { .files($0) }
     self.ticketKeys = ticketKeys
+    choices = Mutex(try TLSServerChoices(self.identities, ticketKeys))
+  }
+
+  /// A peer's: no authority, one certificate.
+  package init(_ identity: PeerIdentity) throws(TLSError) {
+    identities = [.made(identity)]
+    ticketKeys = TicketKeys()
     choices = Mutex(try TLSServerChoices(identities, ticketKeys))
   }
 
@@ -45,6 +65,18 @@ package final class TLSServer: Sendable {
   }
 }
 
+extension TLSServer.Identity {
+  func use(in context: TLSContext) throws(TLSError) {
+    ERR_clear_error()
+    guard SSL_CTX_use_certificate_chain_file(context.pointer, certificatePath) == 1 else {
+      throw TLSError(latching: certificatePath)
+    }
+    guard SSL_CTX_use_PrivateKey_file(context.pointer, keyPath, spate_tls_pem) == 1,
+      SSL_CTX_check_private_key(context.pointer) == 1
+    else { throw TLSError(latching: keyPath) }
+  }
+}
+
 /// The client's side of TLS: whom to believe, and the sessions to go on from. They are believed
 /// without another look at a certificate, so they belong to one set of authorities.
 package final class TLSClient: Sendable {
@@ -56,8 +88,8 @@ package final class TLSClient: Sendable {
     try self.init(authoritiesPath: authoritiesPath, offersVersion13: true)
   }
 
-  init(authoritiesPath: String?, offersVersion13: Bool) throws(TLSError) {
-    context = try TLSContext(isClient: true)
+  convenience init(authoritiesPath: String?, offersVersion13: Bool) throws(TLSError) {
+    try self.init(verifying: true)
     if !offersVersion13 { spate_tls_only_12(context.pointer) }
     ERR_clear_error()
     if let authoritiesPath {
@@ -69,7 +101,13 @@ package final class TLSClient: Sendable {
         throw TLSError(latching: "the system's certificates")
       }
     }
-    SSL_CTX_set_verify(context.pointer, spate_tls_verify_peer, nil)
+  }
+
+  private init(verifying: Bool) throws(TLSError) {
+    context = try TLSContext(isClient: true)
+    ERR_clear_error()
+    SSL_CTX_set_verify(
+      context.pointer, verifying ? spate_tls_verify_peer : spate_tls_verify_none, nil)
     spate_tls_tell_sessions(context.pointer) { session, ticket in
       guard let session, let ticket else { return 0 }
       return TLSSession.received(ticket, on: session) ? 1 : 0
@@ -77,11 +115,20 @@ package final class TLSClient: Sendable {
     guard spate_tls_offer_alpn(context.pointer) == 0 else { throw TLSError(latching: "ALPN") }
   }
 
+  /// For peers: no authority is asked, each session expects one certificate by its fingerprint.
+  package static func forPeers() throws(TLSError) -> TLSClient { try TLSClient(verifying: false) }
+
+  func makeSession(to endpoint: Endpoint, expecting fingerprint: TLSFingerprint) -> TLSSession {
+    let session = context.makeSession(isClient: true, keeping: context)
+    session.resume(from: sessions, .init(endpoint: endpoint, whom: .fingerprint(fingerprint)))
+    return session
+  }
+
   /// - Parameter serverName: the name, or the literal address, that the certificate must be for.
   func makeSession(to endpoint: Endpoint, serverName: String) -> TLSSession {
     let session = context.makeSession(isClient: true, keeping: context)
     session.expect(serverName: serverName)
-    session.resume(from: sessions, ClientSessions.Server(endpoint: endpoint, name: serverName))
+    session.resume(from: sessions, .init(endpoint: endpoint, whom: .name(serverName)))
     return session
   }
 }

@@ -53,7 +53,8 @@ final class TLSSession {
     if SSL_set1_host(session, serverName) != 1 { _ = SSL_set1_host(session, "invalid.") }
   }
 
-  /// A client's: goes on from a session the server knows, if there is one, and collects tickets.
+  /// A client's: goes on from a session the server knows, if there is one, and collects tickets. A
+  /// resumed session has the certificate of the one it goes on from.
   func resume(from store: ClientSessions, _ server: ClientSessions.Server) {
     tickets = TicketDestination(store: store, server: server)
     SSL_set_ex_data(session, 0, Unmanaged.passUnretained(self).toOpaque())
@@ -73,6 +74,13 @@ final class TLSSession {
     guard let tickets = receiver.tickets else { return false }
     tickets.store.add(ClientSession(owning: ticket), for: tickets.server)
     return true
+  }
+
+  /// A client's: where one certificate must come, whoever signed it, it is that one.
+  private var isExpected: Bool {
+    guard case .fingerprint(let expected)? = tickets?.server.whom else { return true }
+    guard let session, let certificate = SSL_get0_peer_certificate(session) else { return false }
+    return TLSFingerprint(of: certificate) == expected
   }
 
   func attach(to descriptor: Int32, _ loop: EventLoop) {
@@ -115,6 +123,9 @@ final class TLSSession {
     if case .failed = flushed { return .failed(.connectionLost) }
     guard case .done = outcome, let session else {
       return flushed == .wouldBlock ? .wantsWrite : outcome
+    }
+    guard isExpected else {
+      return .failed(.refused("the peer's certificate is not the one the tracker named"))
     }
     kernelSends = usesSocketDirectly && spate_tls_kernel_sends(session) == 1
     mayReadMore = true

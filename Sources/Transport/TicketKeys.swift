@@ -82,7 +82,8 @@ final class TicketKeys: Sendable {
     case .previous(let found): (key, result) = (found, 2)
     case .none: return 0
     }
-    guard spate_ticket_prepare(cipher, code, Self.method, key.cipher, key.code, vector, 0) == 1 else {
+    guard spate_ticket_prepare(cipher, code, Self.method, key.cipher, key.code, vector, 0) == 1
+    else {
       return -1
     }
     return result
