@@ -128,9 +128,9 @@ class Stage:
 class Server:
     """A running server: where it is and what it costs."""
 
-    def __init__(self, name, process, port, host="127.0.0.1"):
+    def __init__(self, name, process, port, host="127.0.0.1", scheme="http"):
         self.name, self.process, self.port, self.host = name, process, port, host
-        self.url = f"http://{host}:{port}"
+        self.url = f"{scheme}://{host}:{port}"
 
     @property
     def pids(self):
@@ -157,15 +157,20 @@ class Server:
         return total
 
 
-def spate_origin(stage, spate, loops=None, cpu=None, listen="127.0.0.1:0", namespace=None):
+def spate_origin(
+        stage, spate, loops=None, cpu=None, listen="127.0.0.1:0", namespace=None, identity=None):
+    """With an `identity`, a certificate's and its key's files, over TLS only."""
     log, out = stage("origin.log"), stage("origin.out")
-    argv = [spate, "origin", stage("files", ""), "--listen", listen, "--state", stage("state", "")]
+    argv = [spate, "origin", stage("files", ""), "--state", stage("state", "")]
+    argv += ["--tls-listen" if identity else "--listen", listen]
+    if identity:
+        argv += ["--tls-cert", identity[0], "--tls-key", identity[1]]
     argv += ["--log", "warning"] + (["--loops", loops] if loops else [])
     process = stage.start(
         argv, cpu=cpu, namespace=namespace, stdout=open(out, "w"), stderr=open(log, "w"))
     address = line_of(process, out, r"listening on (\S+)", log)
     host, _, port = address.rpartition(":")
-    return Server("spate", process, int(port), host)
+    return Server("spate", process, int(port), host, "https" if identity else "http")
 
 
 def line_of(process, path, pattern, log):
@@ -185,7 +190,7 @@ def await_manifest(server, name, run=()):
     """Until the origin has hashed the file, which it does once in its life."""
     deadline = time.monotonic() + 120
     url = f"{server.url}/-/manifest/{name}"
-    while subprocess.run([*run, "curl", "-sf", "-o", "/dev/null", url]).returncode != 0:
+    while subprocess.run([*run, "curl", "-sfk", "-o", "/dev/null", url]).returncode != 0:
         if time.monotonic() > deadline:
             fail(f"no manifest of {name} in two minutes")
         time.sleep(0.1)
@@ -203,8 +208,9 @@ def origin_copies(server, size, run=()):
 NGINX_TEMPORARIES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def nginx_configuration(stage, port, workers, name="nginx", extra=()):
-    """nginx as one tunes it for static files; `extra` are lines of its http block."""
+def nginx_configuration(stage, port, workers, name="nginx", extra=(), identity=None):
+    """nginx as one tunes it for static files, over TLS when it has an identity; `extra` are lines
+    of its http block."""
     build = subprocess.run(["nginx", "-V"], capture_output=True, text=True).stderr
     lines = [
         "daemon off;", f"worker_processes {workers};", "worker_rlimit_nofile 65536;",
@@ -217,13 +223,21 @@ def nginx_configuration(stage, port, workers, name="nginx", extra=()):
     for kind in NGINX_TEMPORARIES:
         if f"--without-http_{kind}_module" not in build:
             lines.append(f"  {kind}_temp_path {stage(name, kind)};")
-    lines += [f"  server {{ listen 127.0.0.1:{port}; root {stage('files')}; }}", "}"]
+    if identity:
+        lines += [
+            f"  ssl_certificate {identity[0]};", f"  ssl_certificate_key {identity[1]};",
+            "  ssl_protocols TLSv1.2 TLSv1.3;", "  ssl_prefer_server_ciphers on;",
+            "  ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384;",
+            "  ssl_session_tickets on;", "  ssl_session_cache shared:tls:10m;",
+            "  ssl_buffer_size 16k;"]
+    secure = " ssl" if identity else ""
+    lines += [f"  server {{ listen 127.0.0.1:{port}{secure}; root {stage('files')}; }}", "}"]
     if os.geteuid() == 0:
         lines.insert(0, "user root;")
     return "\n".join(lines) + "\n"
 
 
-def nginx(stage, workers=1, cpu=None, name="nginx", extra=()):
+def nginx(stage, workers=1, cpu=None, name="nginx", extra=(), identity=None):
     needs("nginx")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -231,7 +245,7 @@ def nginx(stage, workers=1, cpu=None, name="nginx", extra=()):
     directory = re.sub(r"\W+", "-", name)
     path = stage(directory, "nginx.conf")
     with open(path, "w") as out:
-        out.write(nginx_configuration(stage, port, workers, directory, extra))
+        out.write(nginx_configuration(stage, port, workers, directory, extra, identity))
     process = stage.start(["nginx", "-c", path], cpu=cpu, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20
     while True:
@@ -243,15 +257,15 @@ def nginx(stage, workers=1, cpu=None, name="nginx", extra=()):
                 with open(stage(directory, "error.log")) as lines:
                     fail(f"nginx did not start: {lines.read()[-500:]}")
             time.sleep(0.01)
-    return Server(name, process, port)
+    return Server(name, process, port, scheme="https" if identity else "http")
 
 
-def nginx_told(stage):
+def nginx_told(stage, identity=None):
     """The configuration as a reader should see it: without this run's paths and port."""
-    text = nginx_configuration(stage, 0, 1)
+    text = nginx_configuration(stage, 0, 1, identity)
     kept = [
         line for line in text.splitlines()
-        if not re.search(r"temp_path|error_log|^pid|^user|^daemon|server \{", line)]
+        if not re.search(r"temp_path|error_log|^pid|^user|^daemon|server \{|certificate", line)]
     return " ".join(line.strip() for line in kept)
 
 

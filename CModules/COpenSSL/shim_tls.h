@@ -13,16 +13,39 @@
 
 // SSL_CTX_set_min_proto_version, SSL_CTX_set_options and SSL_CTX_set_mode: TLS 1.2 and 1.3, no
 // renegotiation, no compression, our order of ciphers, the kernel's records if asked for; partial
-// writes from buffers that may move, and no buffers while idle.
+// writes from buffers that may move, no buffers while idle, and the chain as its file has it.
 static inline int spate_tls_configure(SSL_CTX *context, int wants_kernel) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                    (wants_kernel ? SSL_OP_ENABLE_KTLS : 0));
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                SSL_MODE_RELEASE_BUFFERS);
+                                SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   // One read of the socket takes what is there, not a record's header and then its body.
   SSL_CTX_set_read_ahead(context, 1);
   return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+}
+
+// SSL_CTX_set_max_proto_version.
+static inline void spate_tls_only_12(SSL_CTX *context) {
+  SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+}
+
+// SSL_CTX_set1_groups_list: those that clients send a share of, so that none has to try twice.
+static inline int spate_tls_set_groups(SSL_CTX *context) {
+  return (int)SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384:P-521");
+}
+
+// SSL_CTX_set_session_cache_mode: what a client is given goes to a callback.
+static inline void spate_tls_tell_sessions(SSL_CTX *context,
+                                           int (*receive)(SSL *, SSL_SESSION *)) {
+  SSL_CTX_set_session_cache_mode(context,
+                                 SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+  SSL_CTX_sess_set_new_cb(context, receive);
+}
+
+// TLS1_3_VERSION: tickets of this version are for one use.
+static inline int spate_tls_session_is_13(const SSL_SESSION *session) {
+  return SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION;
 }
 
 // EVP_EC_gen, and the kind of a name's text.
@@ -75,9 +98,12 @@ static inline int spate_tls_kernel_sends(SSL *session) {
   return BIO_get_ktls_send(SSL_get_wbio(session)) != 0;
 }
 
-// BIO_CTRL_FLUSH, the only thing a sink must answer, and the kind of a sink of ours.
+// What a BIO must answer, its kind, and the flags by which it says that it would block.
 static const int spate_bio_flush = BIO_CTRL_FLUSH;
-static const int spate_bio_sink = BIO_TYPE_SOURCE_SINK | 127;
+static const int spate_bio_end = BIO_CTRL_EOF;
+static const int spate_bio_port = BIO_TYPE_SOURCE_SINK | 127;
+static const int spate_bio_retry = BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY;
+static const int spate_bio_retry_read = BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY;
 
 // ERR_GET_REASON of a connection that ended without saying so.
 static inline int spate_tls_is_unexpected_end(unsigned long code) {
@@ -85,13 +111,18 @@ static inline int spate_tls_is_unexpected_end(unsigned long code) {
          ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
 }
 
+// Both directions of a connection, for SSL_set_shutdown.
+static const int spate_tls_shut = SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN;
+
 static const int spate_tls_verify_peer = SSL_VERIFY_PEER;
 static const int spate_tls_verify_none = SSL_VERIFY_NONE;
 static const int spate_tls_pem = SSL_FILETYPE_PEM;
 
 // Readies the cipher and the code of a ticket (RFC 5077 section 4): AES-256-CBC and
-// HMAC-SHA-256; the parameters of the latter are built with macros. 1 when all went well.
+// HMAC-SHA-256; the parameters of the latter are built with macros. 1 when all went well. `method`
+// is the cipher as EVP_CIPHER_fetch found it, so that it is not looked up for each ticket.
 static inline int spate_ticket_prepare(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *code,
+                                       const EVP_CIPHER *method,
                                        const unsigned char *cipher_key,
                                        const unsigned char *code_key, unsigned char *iv,
                                        int encrypts) {
@@ -101,6 +132,6 @@ static inline int spate_ticket_prepare(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *code
   parameters[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0);
   parameters[2] = OSSL_PARAM_construct_end();
   if (encrypts && RAND_bytes(iv, 16) != 1) return 0;
-  return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), 0, cipher_key, iv, encrypts) == 1 &&
+  return EVP_CipherInit_ex(cipher, method, 0, cipher_key, iv, encrypts) == 1 &&
          EVP_MAC_CTX_set_params(code, parameters) == 1;
 }

@@ -116,11 +116,12 @@ extension Node {
     }
   }
 
+  /// - Parameter shared: what believes the same authorities already, and knows sessions to resume.
   static func address(
-    of url: HTTPURL, authorities: String?
+    of url: HTTPURL, authorities: String?, sharing shared: TLSClient? = nil
   ) throws(PeerError) -> OriginAddress {
-    var tls: TLSClient?
-    if url.isSecure {
+    var tls = url.isSecure ? shared : nil
+    if url.isSecure, tls == nil {
       do throws(TLSError) {
         tls = try TLSClient(authoritiesPath: authorities)
       } catch {

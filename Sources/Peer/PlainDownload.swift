@@ -17,6 +17,7 @@ final class PlainDownload: ResponseReceiver {
   private let authorities: String?
   private let bar: ProgressBar
   private let node: Node
+  private var tls: TLSClient?
   private let window = UnsafeMutableRawBufferPointer.allocate(
     byteCount: windowByteCount, alignment: 4_096)
   private var url: HTTPURL
@@ -37,6 +38,7 @@ final class PlainDownload: ResponseReceiver {
     self.authorities = authorities
     self.bar = bar
     self.node = node
+    tls = node.origin.tls
   }
 
   deinit { window.deallocate() }
@@ -60,7 +62,8 @@ final class PlainDownload: ResponseReceiver {
   }
 
   private func ask() throws(PeerError) {
-    let address = try Node.address(of: url, authorities: authorities)
+    let address = try Node.address(of: url, authorities: authorities, sharing: tls)
+    tls = address.tls ?? tls
     let connection = ClientConnection(
       node.loop, to: address.endpoint, host: url.authority, tls: address.tls)
     let (byteCount, validator) = (part?.byteCount ?? 0, part?.validator ?? "")

@@ -116,6 +116,10 @@ package struct Socket: ~Copyable, Sendable {
     _ = setOption(Int32(IPPROTO_TCP), spate_tcp_notsent_lowat, to: unsentByteCountMax)
   }
 
+  /// A connection is taken when its first bytes are there, or after about a second without: for
+  /// protocols in which the client speaks first. A kernel that refuses gives it at once.
+  package func deferAccept() { _ = setOption(Int32(IPPROTO_TCP), TCP_DEFER_ACCEPT, to: 1) }
+
   /// The kernel's own buffers, for tests that want them small.
   package func setBufferByteCounts(send: Int32? = nil, receive: Int32? = nil) throws(SystemError) {
     if let send { try set(SOL_SOCKET, SO_SNDBUF, to: send) }
@@ -136,9 +140,16 @@ package struct Socket: ~Copyable, Sendable {
 extension Socket {
   /// - Parameter buffer: not empty.
   package func receive(into buffer: UnsafeMutableRawBufferPointer) -> ReadOutcome {
+    Self.receive(from: descriptor.rawValue, into: buffer)
+  }
+
+  /// The same for a library's callback, which has only the number of an open socket.
+  package static func receive(
+    from rawDescriptor: Int32, into buffer: UnsafeMutableRawBufferPointer
+  ) -> ReadOutcome {
     precondition(!buffer.isEmpty)
     let count = systemCall("recv", limit: buffer.count) { limit in
-      recv(descriptor.rawValue, buffer.baseAddress, limit, 0)
+      recv(rawDescriptor, buffer.baseAddress, limit, 0)
     }
     if count > 0 { return .bytes(count) }
     if count == 0 { return .end }

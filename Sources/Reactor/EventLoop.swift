@@ -155,6 +155,16 @@ extension EventLoop {
   /// What a watch keeps, instead of the loop: the loop keeps watches of its own.
   var eventBase: EventBase { base }
 
+  /// The one object of its type that the loop keeps, made when first asked for.
+  package func attachment<Object: AnyObject>(
+    _ type: Object.Type, _ make: () -> Object
+  ) -> Object {
+    if let object = attachments[ObjectIdentifier(type)] as? Object { return object }
+    let object = make()
+    attachments[ObjectIdentifier(type)] = object
+    return object
+  }
+
   /// Keeps an object as long as the loop, or until `detach`.
   func attach(_ object: AnyObject) { attachments[ObjectIdentifier(object)] = object }
   func detach(_ object: AnyObject) {

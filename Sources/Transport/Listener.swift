@@ -35,6 +35,7 @@ package final class Listener: WatchHandler {
     let socket = try Socket.listening(on: endpoint, sharesPort: sharesPort)
     // Connections inherit it.
     socket.tune(unsentByteCountMax: Stream.kernelUnsentByteCountMax(isTLS: tls != nil))
+    if tls != nil { socket.deferAccept() }
     self.loop = loop
     self.endpoint = socket.localEndpoint ?? endpoint
     self.tls = tls
@@ -74,7 +75,9 @@ package final class Listener: WatchHandler {
       switch socket.accept() {
       case .accepted(let taken, let remote):
         acceptedCount += 1
-        accept(Stream(accepted: taken, loop, remote: remote, tls: tls?.makeSession()))
+        let stream = Stream(accepted: taken, loop, remote: remote, tls: tls?.makeSession())
+        accept(stream)
+        stream.beginHandshake()
       case .wouldBlock: return
       case .lost: continue
       case .failed(let error):

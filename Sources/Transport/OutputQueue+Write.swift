@@ -17,13 +17,16 @@ struct WriteProgress {
 
   var byteCount = 0
   var end = End.drained
+  /// TLS has said that it ends, behind the last byte.
+  var hasNotifiedClose = false
 }
 
 extension OutputQueue {
   /// The three ways out: bytes, files by `sendfile`, and either of them through TLS.
+  /// - Parameter isLast: nothing comes behind what is queued, so TLS may say so in the same call.
   mutating func write(
     to socket: borrowing Socket, tls: TLSSession?, pool: BufferPool, byteCountMax: Int,
-    now: Instant
+    isLast: Bool, now: Instant
   ) -> WriteProgress {
     var progress = WriteProgress()
     // Records that the kernel refused the last time come first.
@@ -50,6 +53,10 @@ extension OutputQueue {
         }
       if stops(outcome, &progress, pool) { break }
       if let tls, tls.wantsFlush, stops(tls.flush(to: socket), &progress) { return progress }
+    }
+    if let tls, isLast, isEmpty, case .drained = progress.end {
+      tls.notifyClose()
+      progress.hasNotifiedClose = true
     }
     if let tls, tls.holdsOutput {
       let flushed = tls.flush(to: socket)

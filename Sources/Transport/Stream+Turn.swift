@@ -57,6 +57,11 @@ extension Stream: WatchHandler, EndOfTurnHandler {
     }
   }
 
+  /// The client's greeting is there when a listener takes its connection: no turn need pass.
+  func beginHandshake() {
+    if isHandshaking { continueHandshake() }
+  }
+
   private func continueHandshake() {
     guard let tls else { return }
     isBlocked = false
@@ -91,7 +96,8 @@ extension Stream {
   private func saidFarewell() -> Bool {
     guard let tls, !hasNotifiedClose else { return true }
     hasNotifiedClose = true
-    tls.notifyClose(socket)
+    tls.notifyClose()
+    _ = tls.flush(to: socket)
     if tls.holdsOutput { awaitWritable() }
     return !tls.holdsOutput
   }

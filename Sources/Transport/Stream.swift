@@ -53,6 +53,8 @@ package final class Stream {
   /// Waits for the other side's end before it closes.
   var lingers = true
   var hasNotifiedClose = false
+  /// Said behind output that the handler has yet to hear of.
+  var farewellFollowsOutput = false
   var hasAnnouncedClose = false
 
   /// How long a finished stream waits for the other side's end, so that its last words are not lost
@@ -113,9 +115,10 @@ package final class Stream {
       socket.tune(unsentByteCountMax: kernelUnsentByteCountMax(isTLS: tls != nil))
       let session =
         if let fingerprint {
-          tls?.makeSession(expecting: fingerprint)
+          tls?.makeSession(to: endpoint, expecting: fingerprint)
         } else {
-          tls?.makeSession(serverName: serverName ?? endpoint.address.description)
+          tls?.makeSession(
+            to: endpoint, serverName: serverName ?? endpoint.address.description)
         }
       session?.attach(to: socket.rawDescriptor, loop)
       let stream = Stream(loop, socket, remote: endpoint, state: .connecting, tls: session)
@@ -129,6 +132,8 @@ package final class Stream {
   }
 
   package var isTLS: Bool { tls != nil }
+  /// TLS went on from an earlier session.
+  package var isResumed: Bool { tls?.isResumed ?? false }
 
   package var isOpen: Bool {
     switch state {
@@ -297,6 +302,11 @@ extension Stream {
     }
   }
 
+  private var isDraining: Bool {
+    if case .draining = state { return true }
+    return false
+  }
+
   /// In the queue, or as records that the kernel did not take yet.
   var hasUnsentOutput: Bool { !output.isEmpty || tls?.holdsOutput == true }
 
@@ -308,13 +318,18 @@ extension Stream {
   func flushOutput() {
     let outcome = output.write(
       to: socket, tls: tls, pool: loop.bufferPool, byteCountMax: Self.sentPerTurnByteCountMax,
-      now: loop.now)
+      isLast: isDraining && !hasNotifiedClose, now: loop.now)
+    if outcome.hasNotifiedClose {
+      hasNotifiedClose = true
+      farewellFollowsOutput = true
+    }
     sentByteCount += outcome.byteCount
     switch outcome.end {
     case .drained:
       isBlocked = false
       writeWatch?.turnOff()
-      owesDrained = !hasNotifiedClose
+      owesDrained = !hasNotifiedClose || farewellFollowsOutput
+      farewellFollowsOutput = false
       schedule()
     case .reachedLimit:
       isBlocked = false

@@ -22,6 +22,7 @@ final class TLSContext: @unchecked Sendable {
     self.pointer = pointer
     wantsKernelTLS = Machine.hasKernelTLS
     guard spate_tls_configure(pointer, wantsKernelTLS ? 1 : 0) == 1,
+      spate_tls_set_groups(pointer) == 1,
       SSL_CTX_set_cipher_list(pointer, Self.suites12) == 1,
       SSL_CTX_set_ciphersuites(pointer, Self.suites13) == 1
     else { throw TLSError(latching: "TLS context") }
@@ -62,7 +63,9 @@ extension TLSContext {
       guard let session, let name, let vector, let cipher, let code,
         let keys = TLSServerChoices.of(session)?.ticketKeys
       else { return -1 }
-      return keys.prepare(name, vector, cipher, code, encrypts: encrypts == 1)
+      return keys.prepare(
+        name, vector, cipher, code, encrypts: encrypts == 1,
+        isForOneUse: SSL_version(session) >= TLS1_3_VERSION)
     }
     return context
   }

@@ -1,4 +1,5 @@
 import COpenSSL
+import Content
 import Synchronization
 
 /// The server's side of TLS: certificates chosen by the name asked for, and a session for each
@@ -29,19 +30,25 @@ package final class TLSServer: Sendable {
   }
 
   private let identities: [Credential]
-  private let ticketKeys = TicketKeys()
+  private let ticketKeys: TicketKeys
   private let choices: Mutex<TLSServerChoices>
 
   /// - Parameter identities: at least one; the first is also for names that none of them has.
-  package init(_ identities: [Identity]) throws(TLSError) {
+  package convenience init(_ identities: [Identity]) throws(TLSError) {
+    try self.init(identities, TicketKeys())
+  }
+
+  init(_ identities: [Identity], _ ticketKeys: TicketKeys) throws(TLSError) {
     guard !identities.isEmpty else { throw TLSError("no certificate") }
     self.identities = identities.map { .files($0) }
+    self.ticketKeys = ticketKeys
     choices = Mutex(try TLSServerChoices(self.identities, ticketKeys))
   }
 
   /// A peer's: no authority, one certificate.
   package init(_ identity: PeerIdentity) throws(TLSError) {
     identities = [.made(identity)]
+    ticketKeys = TicketKeys()
     choices = Mutex(try TLSServerChoices(identities, ticketKeys))
   }
 
@@ -70,13 +77,20 @@ extension TLSServer.Identity {
   }
 }
 
-/// The client's side of TLS: whom to believe.
+/// The client's side of TLS: whom to believe, and the sessions to go on from. They are believed
+/// without another look at a certificate, so they belong to one set of authorities.
 package final class TLSClient: Sendable {
   private let context: TLSContext
+  private let sessions = ClientSessions()
 
   /// - Parameter authoritiesPath: a PEM file of certificates to trust instead of the system's.
-  package init(authoritiesPath: String? = nil) throws(TLSError) {
-    context = try TLSContext(isClient: true)
+  package convenience init(authoritiesPath: String? = nil) throws(TLSError) {
+    try self.init(authoritiesPath: authoritiesPath, offersVersion13: true)
+  }
+
+  convenience init(authoritiesPath: String?, offersVersion13: Bool) throws(TLSError) {
+    try self.init(verifying: true)
+    if !offersVersion13 { spate_tls_only_12(context.pointer) }
     ERR_clear_error()
     if let authoritiesPath {
       guard SSL_CTX_load_verify_locations(context.pointer, authoritiesPath, nil) == 1 else {
@@ -87,31 +101,34 @@ package final class TLSClient: Sendable {
         throw TLSError(latching: "the system's certificates")
       }
     }
-    SSL_CTX_set_verify(context.pointer, spate_tls_verify_peer, nil)
-    guard spate_tls_offer_alpn(context.pointer) == 0 else { throw TLSError(latching: "ALPN") }
   }
 
-  private init(context: TLSContext) { self.context = context }
+  private init(verifying: Bool) throws(TLSError) {
+    context = try TLSContext(isClient: true)
+    ERR_clear_error()
+    SSL_CTX_set_verify(
+      context.pointer, verifying ? spate_tls_verify_peer : spate_tls_verify_none, nil)
+    spate_tls_tell_sessions(context.pointer) { session, ticket in
+      guard let session, let ticket else { return 0 }
+      return TLSSession.received(ticket, on: session) ? 1 : 0
+    }
+    guard spate_tls_offer_alpn(context.pointer) == 0 else { throw TLSError(latching: "ALPN") }
+  }
 
   /// For peers: no authority is asked, each session expects one certificate by its fingerprint.
-  package static func forPeers() throws(TLSError) -> TLSClient {
-    let context = try TLSContext(isClient: true)
-    ERR_clear_error()
-    SSL_CTX_set_verify(context.pointer, spate_tls_verify_none, nil)
-    guard spate_tls_offer_alpn(context.pointer) == 0 else { throw TLSError(latching: "ALPN") }
-    return TLSClient(context: context)
-  }
+  package static func forPeers() throws(TLSError) -> TLSClient { try TLSClient(verifying: false) }
 
-  func makeSession(expecting fingerprint: TLSFingerprint) -> TLSSession {
+  func makeSession(to endpoint: Endpoint, expecting fingerprint: TLSFingerprint) -> TLSSession {
     let session = context.makeSession(isClient: true, keeping: context)
-    session.expect(fingerprint)
+    session.resume(from: sessions, .init(endpoint: endpoint, whom: .fingerprint(fingerprint)))
     return session
   }
 
   /// - Parameter serverName: the name, or the literal address, that the certificate must be for.
-  func makeSession(serverName: String) -> TLSSession {
+  func makeSession(to endpoint: Endpoint, serverName: String) -> TLSSession {
     let session = context.makeSession(isClient: true, keeping: context)
     session.expect(serverName: serverName)
+    session.resume(from: sessions, .init(endpoint: endpoint, whom: .name(serverName)))
     return session
   }
 }

@@ -2,9 +2,9 @@ import COpenSSL
 import Posix
 import Reactor
 
-/// Owns an `SSL`: one connection's TLS. It reads from the connection's socket; it writes to it too
-/// where the kernel may make the records, and else into a sink that sends several at once. Every call
-/// begins with an empty queue of errors, so that what fails is blamed for its own.
+/// Owns an `SSL`: one connection's TLS. It reads and writes its socket itself where the kernel may
+/// make the records, and else through the loop's port, which sends several at once. Every call begins
+/// with an empty queue of errors, so that what fails is blamed for its own.
 final class TLSSession {
   /// RFC 8446 section 5.1: the most a record holds.
   static let recordByteCountMax = 16 * 1024
@@ -22,8 +22,10 @@ final class TLSSession {
   /// The contexts' callbacks reach it without owning it.
   private let kept: AnyObject
   private let usesSocketDirectly: Bool
-  private var expectedFingerprint: TLSFingerprint?
-  private var sink: RecordSink?
+  private var port: RecordPort?
+  private var unsent = UnsentRecords()
+  /// A client's: where the server's tickets go.
+  private var tickets: TicketDestination?
   private var kernelSends = false
   /// The last read ended for want of room or for want of output: another one may bring something.
   private var mayReadMore = false
@@ -51,13 +53,34 @@ final class TLSSession {
     if SSL_set1_host(session, serverName) != 1 { _ = SSL_set1_host(session, "invalid.") }
   }
 
-  /// A client's: the certificate that must come, whoever signed it.
-  func expect(_ fingerprint: TLSFingerprint) { expectedFingerprint = fingerprint }
+  /// A client's: goes on from a session the server knows, if there is one, and collects tickets. A
+  /// resumed session has the certificate of the one it goes on from.
+  func resume(from store: ClientSessions, _ server: ClientSessions.Server) {
+    tickets = TicketDestination(store: store, server: server)
+    SSL_set_ex_data(session, 0, Unmanaged.passUnretained(self).toOpaque())
+    guard let known = store.take(for: server) else { return }
+    ERR_clear_error()
+    _ = SSL_set_session(session, known.pointer)
+  }
 
+  /// The handshake went on from an earlier session, without a certificate.
+  var isResumed: Bool { session.map { SSL_session_reused($0) == 1 } ?? false }
+
+  /// OpenSSL's callback for what a server issued.
+  /// - Returns: whether the reference was taken over.
+  static func received(_ ticket: OpaquePointer, on session: OpaquePointer) -> Bool {
+    guard let data = SSL_get_ex_data(session, 0) else { return false }
+    let receiver = Unmanaged<TLSSession>.fromOpaque(data).takeUnretainedValue()
+    guard let tickets = receiver.tickets else { return false }
+    tickets.store.add(ClientSession(owning: ticket), for: tickets.server)
+    return true
+  }
+
+  /// A client's: where one certificate must come, whoever signed it, it is that one.
   private var isExpected: Bool {
-    guard let expectedFingerprint else { return true }
+    guard case .fingerprint(let expected)? = tickets?.server.whom else { return true }
     guard let session, let certificate = SSL_get0_peer_certificate(session) else { return false }
-    return TLSFingerprint(of: certificate) == expectedFingerprint
+    return TLSFingerprint(of: certificate) == expected
   }
 
   func attach(to descriptor: Int32, _ loop: EventLoop) {
@@ -66,28 +89,37 @@ final class TLSSession {
       let result = SSL_set_fd(session, descriptor)
       precondition(result == 1, "out of memory")
     } else {
-      let sink = RecordSink(loop.writeBuffer)
-      self.sink = sink
-      let result = SSL_set_rfd(session, descriptor)
-      precondition(result == 1, "out of memory")
-      SSL_set0_wbio(session, sink.makeBIO())
+      let port = RecordPort.of(loop)
+      self.port = port
+      // One reference for both directions is the session's to free.
+      BIO_up_ref(port.bio)
+      SSL_set_bio(session, port.bio, port.bio)
     }
   }
 
   /// Before the descriptor closes.
   func detach() {
+    // A connection that closes without a word would spoil its session for later ones; that it was
+    // cut short is noticed by those who count bytes. What failed has spoilt it already.
+    if let session { SSL_set_shutdown(session, spate_tls_shut) }
     SSL_free(session)
     session = nil
-    sink = nil
+    port = nil
+    unsent = UnsentRecords()
   }
 
   func handshake(_ socket: borrowing Socket) -> Outcome {
     ERR_clear_error()
+    port?.face(socket)
     let result = SSL_do_handshake(session)
     let outcome = result == 1 ? Outcome.done(0) : outcome(of: result)
     // Also after a failure: the other side is told why.
     let flushed = flush(to: socket)
-    if case .failed = outcome { return outcome }
+    if case .failed = outcome {
+      // Perhaps for the ticket's sake: the next connection does without.
+      if let tickets { tickets.store.forget(tickets.server) }
+      return outcome
+    }
     if case .failed = flushed { return .failed(.connectionLost) }
     guard case .done = outcome, let session else {
       return flushed == .wouldBlock ? .wantsWrite : outcome
@@ -101,12 +133,16 @@ final class TLSSession {
   }
 
   /// Records that the kernel did not take yet.
-  var holdsOutput: Bool { sink.map { !$0.isEmpty } ?? false }
+  var holdsOutput: Bool { !unsent.isEmpty || port?.isEmpty == false }
   /// So many records have gathered that they should be sent before there are more.
-  var wantsFlush: Bool { sink.map(\.isFull) ?? false }
+  var wantsFlush: Bool { port?.isFull == true }
 
   /// Sends the records that have gathered; `.bytes` when none are left.
-  func flush(to socket: borrowing Socket) -> WriteOutcome { sink?.flush(to: socket) ?? .bytes(0) }
+  func flush(to socket: borrowing Socket) -> WriteOutcome {
+    // A write begins with this, and OpenSSL may read within one.
+    port?.face(socket)
+    return port?.flush(to: socket, behind: &unsent) ?? .bytes(0)
+  }
 
   /// The next read brings something even if the socket has nothing more.
   var hasBufferedInput: Bool {
@@ -117,10 +153,11 @@ final class TLSSession {
   func read(
     into buffer: UnsafeMutableRawBufferPointer, _ socket: borrowing Socket
   ) -> Outcome {
+    port?.face(socket)
     let outcome = read(into: buffer)
     // Reading may answer: an alert, a new key. That leaves now, or is kept.
-    guard let sink, !sink.isEmpty else { return outcome }
-    let flushed = sink.flush(to: socket)
+    guard holdsOutput else { return outcome }
+    let flushed = flush(to: socket)
     guard case .wantsRead = outcome else { return outcome }
     switch flushed {
     case .bytes: return outcome
@@ -153,12 +190,12 @@ final class TLSSession {
     return .done(total)
   }
 
-  /// Says that nothing more will be sent (close_notify), if there is room for it.
-  func notifyClose(_ socket: borrowing Socket) {
+  /// Says that nothing more will be sent (close_notify), behind the records that have gathered; the
+  /// next flush sends it.
+  func notifyClose() {
     ERR_clear_error()
     _ = SSL_shutdown(session)
     ERR_clear_error()
-    _ = flush(to: socket)
   }
 
   private func outcome(of result: Int32) -> Outcome {
@@ -177,6 +214,17 @@ final class TLSSession {
 // MARK: - Writing
 
 extension TLSSession {
+  /// In a box: the sessions of a server, of which there are many, have none.
+  private final class TicketDestination {
+    let store: ClientSessions
+    let server: ClientSessions.Server
+
+    init(store: ClientSessions, server: ClientSessions.Server) {
+      self.store = store
+      self.server = server
+    }
+  }
+
   /// Writes at most one record of a segment, or with the kernel's records as much as it takes.
   ///
   /// A record that met a full socket is inside OpenSSL already and leaves with the next call, which

@@ -55,27 +55,35 @@ struct TicketKeyRing {
 /// The ring as OpenSSL's contexts share it, on all loops.
 final class TicketKeys: Sendable {
   private let ring = Mutex(TicketKeyRing())
+  private let clock: @Sendable () -> Instant
+  /// Never freed: it is OpenSSL's own table, looked up once.
+  private nonisolated(unsafe) static let method = EVP_CIPHER_fetch(nil, "AES-256-CBC", nil)
+
+  init(clock: @escaping @Sendable () -> Instant = { Clock.now() }) { self.clock = clock }
 
   /// OpenSSL's callback: 1 to go on, 2 to go on and issue a new ticket, 0 for a ticket that opens
   /// with none of the keys, below 0 for an error.
+  /// - Parameter isForOneUse: the ticket is of TLS 1.3, so that a client that used it needs another.
   func prepare(
     _ name: UnsafeMutablePointer<UInt8>, _ vector: UnsafeMutablePointer<UInt8>,
-    _ cipher: OpaquePointer, _ code: OpaquePointer, encrypts: Bool
+    _ cipher: OpaquePointer, _ code: OpaquePointer, encrypts: Bool, isForOneUse: Bool
   ) -> Int32 {
-    let now = Clock.now()
+    let now = clock()
     if encrypts {
       var generator = SystemRandomNumberGenerator()
       let key = ring.withLock { $0.sealingKey(at: now, using: &generator) }
       for (index, byte) in key.name.enumerated() { name[index] = byte }
-      return spate_ticket_prepare(cipher, code, key.cipher, key.code, vector, 1) == 1 ? 1 : -1
+      return spate_ticket_prepare(
+        cipher, code, Self.method, key.cipher, key.code, vector, 1) == 1 ? 1 : -1
     }
     let (key, result): (TicketKeyRing.Key, Int32)
     switch ring.withLock({ $0.opening(UnsafeBufferPointer(start: name, count: 16), at: now) }) {
-    case .current(let found): (key, result) = (found, 1)
+    case .current(let found): (key, result) = (found, isForOneUse ? 2 : 1)
     case .previous(let found): (key, result) = (found, 2)
     case .none: return 0
     }
-    guard spate_ticket_prepare(cipher, code, key.cipher, key.code, vector, 0) == 1 else {
+    guard spate_ticket_prepare(cipher, code, Self.method, key.cipher, key.code, vector, 0) == 1
+    else {
       return -1
     }
     return result

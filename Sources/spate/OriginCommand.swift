@@ -22,10 +22,14 @@ struct OriginCommand: ParsableCommand {
   @Option(help: "ADDR:PORT or PORT for TLS.")
   var tlsListen: [ListenArgument] = []
 
-  @Option(help: "PEM file with the certificate chain; one for each --tls-key.")
+  @Option(
+    help: """
+      PEM file with the certificate chain; one for each --tls-key. May be given several times: the \
+      name a client asks for chooses, the first is for all others. SIGHUP reads them again.
+      """)
   var tlsCert: [String] = []
 
-  @Option(help: "PEM file with the private key.")
+  @Option(help: "PEM file with the private key, in the order of the --tls-cert.")
   var tlsKey: [String] = []
 
   @Option(help: "Where to keep digests between runs. [default: a directory of the user's]")

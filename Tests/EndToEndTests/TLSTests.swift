@@ -16,24 +16,31 @@ extension EndToEnd {
       try folder.directory("root")
       try folder.writeSample("root/file.bin", byteCount: Self.byteCount, seed: 18)
       expected = try sha256(folder["root/file.bin"], in: folder)
-      let made = try run(
-        "openssl",
-        [
-          "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-          "-days", "2", "-subj", "/CN=localhost", "-addext",
-          "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", folder["key.pem"],
-          "-out", folder["certificate.pem"],
-        ], in: folder)
-      guard made.exit == .code(0) else { throw Failure(made.errorOutput) }
+      try Self.makeCertificate("certificate", "DNS:localhost,IP:127.0.0.1", in: folder)
+      try Self.makeCertificate("second", "DNS:*.second.example", in: folder)
       // The plain socket's line comes first.
       origin = try Origin(
         folder["root"],
         [
           "--tls-listen", "127.0.0.1:0", "--tls-cert", folder["certificate.pem"],
-          "--tls-key", folder["key.pem"],
+          "--tls-key", folder["certificate.key"], "--tls-cert", folder["second.pem"], "--tls-key",
+          folder["second.key"],
         ], in: folder)
       try eventually("the TLS socket's line") { tlsPort != nil }
       try origin.manifest("/file.bin")
+    }
+
+    private static func makeCertificate(
+      _ file: String, _ names: String, in folder: Folder
+    ) throws {
+      let made = try run(
+        "openssl",
+        [
+          "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+          "-days", "2", "-subj", "/CN=\(file)", "-addext", "subjectAltName=\(names)", "-keyout",
+          folder["\(file).key"], "-out", folder["\(file).pem"],
+        ], in: folder)
+      guard made.exit == .code(0) else { throw Failure(made.errorOutput) }
     }
 
     private var tlsPort: UInt16? {
@@ -65,6 +72,43 @@ extension EndToEnd {
       #expect(part.exit == .code(0), "\(part.errorOutput)")
       let bytes = try folder.bytes(of: "root/file.bin")
       #expect(try folder.bytes(of: "part") == Array(bytes[1_000_000..<1_000_100]))
+    }
+
+    /// Whether a client that believes in one of the certificates is content with the one it gets.
+    private func accepts(_ certificate: String, from name: String) throws -> Bool {
+      let port = try #require(tlsPort)
+      let result = try run(
+        "curl",
+        [
+          "-sSf", "--cacert", folder[certificate], "--resolve", "\(name):\(port):127.0.0.1",
+          "-o", "/dev/null", "https://\(name):\(port)/-/health",
+        ], in: folder)
+      return result.exit == .code(0)
+    }
+
+    @Test func theCertificateFollowsTheName() throws {
+      #expect(try accepts("certificate.pem", from: "localhost"))
+      #expect(try accepts("second.pem", from: "any.second.example"))
+      // The wildcard stands for one label; without a match the first is shown.
+      #expect(try !accepts("second.pem", from: "a.b.second.example"))
+      #expect(try !accepts("second.pem", from: "localhost"))
+    }
+
+    @Test func aHangupReadsTheCertificatesAgain() throws {
+      try run("cp", [folder["second.pem"], folder["before.pem"]], in: folder)
+      try Self.makeCertificate("second", "DNS:*.second.example", in: folder)
+      #expect(try accepts("before.pem", from: "any.second.example"))
+      origin.program.send(SIGHUP)
+      try eventually("the new certificate") {
+        try accepts("second.pem", from: "any.second.example")
+      }
+      #expect(try !accepts("before.pem", from: "any.second.example"))
+      try FileManager.default.removeItem(atPath: folder["second.key"])
+      origin.program.send(SIGHUP)
+      try eventually("a line about the missing key") {
+        origin.program.errorOutput.contains("second.key")
+      }
+      #expect(try accepts("second.pem", from: "any.second.example"))
     }
 
     @Test func getsShareOverIt() throws {

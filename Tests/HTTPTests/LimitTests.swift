@@ -55,6 +55,19 @@ import Wire
     #expect(statusCodes(in: reply) == [413])
   }
 
+  @Test func anUnfinishedHandshakeTimesOut() throws {
+    #expect(ServerLimits().handshakeTimeout == .seconds(5))
+    let exchange = try Exchange(limits: limits { $0.handshakeTimeout = .milliseconds(20) })
+    let endpoint = try exchange.server.listen(
+      on: Endpoint(address: .loopback, port: 0), tls: try TLSServer.forTests())
+    let client = try RawClient(exchange.loop, endpoint)
+    // The beginning of a record that never ends.
+    client.send([22, 3, 1])
+    exchange.run { client.isOver }
+    #expect(client.text.isEmpty)
+    #expect(exchange.server.statistics.timeouts.value == 1)
+  }
+
   @Test func anUnfinishedHeadTimesOut() throws {
     let exchange = try Exchange(limits: limits { $0.headTimeout = .milliseconds(20) })
     let reply = try exchange.reply(to: "GET / HTTP/1.1\r\nHost:")

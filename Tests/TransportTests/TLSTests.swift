@@ -25,6 +25,24 @@ struct TestIdentity {
 }
 
 enum Command {
+  /// Runs a command on a thread, and the loop here until it is done.
+  static func run(
+    _ arguments: [String], input: String = "hello\n", turning loop: EventLoop
+  ) throws -> String {
+    var result: String?
+    let mailbox = try Mailbox<String>(loop) { result = $0 }
+    let thread = try Posix.Thread(name: "command") {
+      do {
+        mailbox.post(try run(arguments, input: input).output)
+      } catch {
+        mailbox.post("\(error)")
+      }
+    }
+    loop.run { result != nil }
+    thread.join()
+    return try #require(result)
+  }
+
   static func run(
     _ arguments: [String], input: String = ""
   ) throws -> (status: Int32, output: String) {
@@ -169,27 +187,6 @@ enum Command {
     #expect(taken.count == 1 && taken[0].closes == [.remoteClosed])
   }
 
-  @Test func strangersAreNotBelieved() throws {
-    let server = try TestServer(loop, tls: TLSServer([local.identity]))
-    let other = try TestIdentity(directory, "other.example")
-    let stranger = Recorder(
-      .connect(loop, to: server.endpoint, tls: try client(trusting: other)))
-    let misnamed = Recorder(
-      .connect(loop, to: server.endpoint, tls: try client(), serverName: "other.example"))
-    stranger.stream.send([1])
-    loop.run { stranger.isClosed && misnamed.isClosed }
-    for recorder in [stranger, misnamed] {
-      #expect(recorder.connectCount == 0)
-      guard case .tls(let text) = recorder.closes.first else {
-        Issue.record("\(recorder.closes)")
-        return
-      }
-      #expect(text.contains("certificate verify failed"))
-    }
-    loop.run { server.taken.count == 2 && server.taken.allSatisfy(\.isClosed) }
-    #expect(server.taken.allSatisfy { $0.received.isEmpty })
-  }
-
   @Test func theCertificateFollowsTheName() throws {
     let first = try TestIdentity(directory, "first.example")
     let second = try TestIdentity(directory, "second.example")
@@ -256,77 +253,6 @@ enum Command {
     loop.run { server.taken[0].isClosed }
     #expect(server.taken[0].closes == [.remoteClosed])
     #expect(!server.taken[0].hasEnded)
-  }
-
-  @Test func ticketKeysRotateAndOldOnesOpenForAWhile() {
-    var generator = SystemRandomNumberGenerator()
-    var ring = TicketKeyRing()
-    let start = Instant.zero
-    let hour = TicketKeyRing.sealingDuration
-    let first = ring.sealingKey(at: start, using: &generator)
-    #expect(ring.sealingKey(at: start + .seconds(3599), using: &generator) == first)
-    #expect(ring.opening(first.name, at: start + .seconds(3599)) == .current(first))
-    #expect(ring.opening(first.name, at: start + hour) == .previous(first))
-    let second = ring.sealingKey(at: start + hour, using: &generator)
-    #expect(second != first)
-    #expect(ring.opening(first.name, at: start + hour) == .previous(first))
-    #expect(ring.opening(second.name, at: start + hour) == .current(second))
-    #expect(ring.opening(first.name, at: start + hour * 2) == .none)
-    #expect(ring.opening([1, 2, 3], at: start) == .none)
-    // A ring that slept for long does not open with what it had.
-    let third = ring.sealingKey(at: start + hour * 9, using: &generator)
-    #expect(ring.opening(second.name, at: start + hour * 9) == .none)
-    #expect(ring.opening(third.name, at: start + hour * 9) == .current(third))
-  }
-
-  @Test(arguments: ["-tls1_2", "-tls1_3"]) func aTicketIsGoodOnAnotherContextOfTheServer(
-    _ version: String
-  ) throws {
-    let tls = try TLSServer([local.identity])
-    let server = try TestServer(loop, tls: tls) { recorder in
-      recorder.onReadable = { recorder, _ in
-        recorder.stream.send(Array("welcome".utf8))
-        recorder.stream.shutdownAfterDrain()
-      }
-    }
-    let ticketPath = directory.path + "/ticket"
-    let base = [
-      "openssl", "s_client", "-connect", server.endpoint.description, version, "-ign_eof",
-      "-alpn", "h2,http/1.1",
-    ]
-    let first = try runWhileTurning(base + ["-sess_out", ticketPath])
-    #expect(first.contains("welcome"))
-    #expect(first.contains("ALPN protocol: http/1.1"))
-    #expect(first.contains("New, TLSv1"))
-    try tls.reload()
-    let second = try runWhileTurning(base + ["-sess_in", ticketPath])
-    #expect(second.contains("Reused, TLSv1"))
-    #expect(second.contains("welcome"))
-  }
-
-  @Test(arguments: [["-tls1_1"], ["-alpn", "h2"], ["-tls1_2", "-cipher", "AES128-SHA"]])
-  func oldOrForeignIsRefused(_ arguments: [String]) throws {
-    let server = try TestServer(loop, tls: TLSServer([local.identity]))
-    let output = try runWhileTurning(
-      ["openssl", "s_client", "-connect", server.endpoint.description] + arguments)
-    #expect(output.contains("error") || output.contains("alert"))
-    #expect(server.taken.allSatisfy { $0.received.isEmpty })
-  }
-
-  /// Runs a command on a thread and the loop here until it is done.
-  private func runWhileTurning(_ arguments: [String]) throws -> String {
-    var result: String?
-    let mailbox = try Mailbox<String>(loop) { result = $0 }
-    let thread = try Posix.Thread(name: "command") {
-      do {
-        mailbox.post(try Command.run(arguments, input: "hello\n").output)
-      } catch {
-        mailbox.post("\(error)")
-      }
-    }
-    loop.run { result != nil }
-    thread.join()
-    return try #require(result)
   }
 }
 
