@@ -32,7 +32,7 @@ extension OutputQueue {
       }
       let outcome =
         if let tls {
-          tls.write(segment, pool: pool, byteCountMax: byteCountMax)
+          tls.write(segment, to: socket, pool: pool, byteCountMax: byteCountMax)
         } else {
           send(segment, to: socket, byteCountMax: byteCountMax)
         }
@@ -72,7 +72,7 @@ extension OutputQueue {
     return true
   }
 
-  private static func reason(_ error: SystemError) -> CloseReason {
+  static func reason(_ error: SystemError) -> CloseReason {
     error.isConnectionReset ? .remoteClosed : .failed(error)
   }
 

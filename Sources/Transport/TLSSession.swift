@@ -23,7 +23,10 @@ final class TLSSession {
   private let kept: AnyObject
   private let usesSocketDirectly: Bool
   private var sink: RecordSink?
-  private var kernelSends = false
+  /// The kernel makes the records.
+  private(set) var kernelSends = false
+  /// A server's.
+  var handshakes: TLSHandshakes?
   /// The last read ended for want of room or for want of output: another one may bring something.
   private var mayReadMore = false
   /// A read brought bytes and met the end, or a failure, behind them.
@@ -56,12 +59,17 @@ final class TLSSession {
       let result = SSL_set_fd(session, descriptor)
       precondition(result == 1, "out of memory")
     } else {
-      let sink = RecordSink(loop.writeBuffer)
-      self.sink = sink
       let result = SSL_set_rfd(session, descriptor)
       precondition(result == 1, "out of memory")
-      SSL_set0_wbio(session, sink.makeBIO())
+      gatherRecords(in: loop.writeBuffer)
     }
+  }
+
+  /// Records go into a sink from now on.
+  private func gatherRecords(in buffer: UnsafeMutableRawBufferPointer) {
+    let sink = RecordSink(buffer)
+    self.sink = sink
+    SSL_set0_wbio(session, sink.makeBIO())
   }
 
   /// Before the descriptor closes.
@@ -71,7 +79,7 @@ final class TLSSession {
     sink = nil
   }
 
-  func handshake(_ socket: borrowing Socket) -> Outcome {
+  func handshake(_ socket: borrowing Socket, _ loop: EventLoop) -> Outcome {
     ERR_clear_error()
     let result = SSL_do_handshake(session)
     let outcome = result == 1 ? Outcome.done(0) : outcome(of: result)
@@ -83,6 +91,9 @@ final class TLSSession {
       return flushed == .wouldBlock ? .wantsWrite : outcome
     }
     kernelSends = usesSocketDirectly && spate_tls_kernel_sends(session) == 1
+    // The kernel does not know every cipher.
+    if usesSocketDirectly, !kernelSends { gatherRecords(in: loop.writeBuffer) }
+    handshakes?.count(kernelSends: kernelSends)
     mayReadMore = true
     return outcome
   }
@@ -105,6 +116,12 @@ final class TLSSession {
     into buffer: UnsafeMutableRawBufferPointer, _ socket: borrowing Socket
   ) -> Outcome {
     let outcome = read(into: buffer)
+    if kernelSends, SSL_get_key_update_type(session) != SSL_KEY_UPDATE_NONE {
+      // The next record would have to be of a new key (RFC 8446 section 4.6.3), which OpenSSL 3.0
+      // cannot hand to the kernel. What was read with this is not answered.
+      _ = notifyClose(socket)
+      return .failed(.refused("a new key was asked for, and the kernel has the old one"))
+    }
     // Reading may answer: an alert, a new key. That leaves now, or is kept.
     guard let sink, !sink.isEmpty else { return outcome }
     let flushed = sink.flush(to: socket)
@@ -140,12 +157,15 @@ final class TLSSession {
     return .done(total)
   }
 
-  /// Says that nothing more will be sent (close_notify), if there is room for it.
-  func notifyClose(_ socket: borrowing Socket) {
+  /// Says that nothing more will be sent (close_notify).
+  /// - Returns: false when there was no room for it: to be called again, which sends it once.
+  func notifyClose(_ socket: borrowing Socket) -> Bool {
     ERR_clear_error()
-    _ = SSL_shutdown(session)
+    let result = SSL_shutdown(session)
+    if result < 0, case .wantsWrite = outcome(of: result) { return false }
     ERR_clear_error()
     _ = flush(to: socket)
+    return true
   }
 
   private func outcome(of result: Int32) -> Outcome {
@@ -169,7 +189,8 @@ extension TLSSession {
   /// A record that met a full socket is inside OpenSSL already and leaves with the next call, which
   /// must offer the same bytes again: so what is offered depends on the segment alone.
   func write(
-    _ segment: OutputQueue.Segment, pool: BufferPool, byteCountMax: Int
+    _ segment: OutputQueue.Segment, to socket: borrowing Socket, pool: BufferPool,
+    byteCountMax: Int
   ) -> SegmentOutcome {
     switch segment {
     case .buffer(let buffer, let unsent):
@@ -178,7 +199,8 @@ extension TLSSession {
       return array.withUnsafeBytes { write(UnsafeRawBufferPointer(rebasing: $0[unsent])) }
     case .file(let file, let unsent):
       return kernelSends
-        ? sendFile(file, unsent, byteCountMax: byteCountMax) : write(file, unsent, pool)
+        ? sendFile(file, unsent, to: socket, byteCountMax: byteCountMax)
+        : write(file, unsent, pool)
     }
   }
 
@@ -208,14 +230,20 @@ extension TLSSession {
   }
 
   private func sendFile(
-    _ file: OpenFile, _ unsent: Range<Int>, byteCountMax: Int
+    _ file: OpenFile, _ unsent: Range<Int>, to socket: borrowing Socket, byteCountMax: Int
   ) -> SegmentOutcome {
     ERR_clear_error()
     let asked = min(unsent.count, byteCountMax)
-    let count = SSL_sendfile(session, file.rawDescriptor, off_t(unsent.lowerBound), asked, 0)
-    if count > 0 { return .wrote(count, asked: asked) }
-    if count == 0 { return .failed(.fileTooShort) }
-    return segmentOutcome(of: -1)
+    // OpenSSL has no word for why the kernel refused, so `errno` says it.
+    let outcome = socket.sendFile(byteCount: asked) { count in
+      SSL_sendfile(session, file.rawDescriptor, off_t(unsent.lowerBound), count, 0)
+    }
+    switch outcome {
+    case .bytes(0): return .failed(.fileTooShort)
+    case .bytes(let count): return .wrote(count, asked: asked)
+    case .wouldBlock: return .blocked
+    case .failed(let error): return .failed(OutputQueue.reason(error))
+    }
   }
 
   private func segmentOutcome(of result: Int32) -> SegmentOutcome {

@@ -210,6 +210,7 @@ enum Command {
     let oldClient = try client()
     let old = Recorder(.connect(loop, to: server.endpoint, tls: oldClient))
     loop.run { old.connectCount == 1 }
+    #expect(tls.handshakes.kernelCount + tls.handshakes.processCount == 1)
     _ = try TestIdentity(directory, "127.0.0.1")
     try tls.reload()
     let fresh = Recorder(.connect(loop, to: server.endpoint, tls: try client()))
