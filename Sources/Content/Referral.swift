@@ -14,6 +14,7 @@ package struct PackageReferral: Hashable, Sendable {
   package static let sourceCountMax = 64
   package static let leaseCountMax = 64
   package static let promiseCountMax = 256
+  package static let suspendedCountMax = 32
 
   package var package: PackageID
   package var pieceCount: Int
@@ -25,10 +26,12 @@ package struct PackageReferral: Hashable, Sendable {
   package var sources: [Source]
   /// Pieces this peer lacks that others are about to have.
   package var promises: [Promise]
+  /// Holders that were found to send wrong bytes: nothing is to be taken from them.
+  package var suspended: [PeerID]
 
   package init(
     package id: PackageID, pieceCount: Int, wantsWhole: Bool = false, leases: [Lease] = [],
-    sources: [Source] = [], promises: [Promise] = []
+    sources: [Source] = [], promises: [Promise] = [], suspended: [PeerID] = []
   ) {
     self.package = id
     self.pieceCount = pieceCount
@@ -36,6 +39,7 @@ package struct PackageReferral: Hashable, Sendable {
     self.leases = leases
     self.sources = sources
     self.promises = promises
+    self.suspended = suspended
   }
 }
 

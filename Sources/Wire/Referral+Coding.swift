@@ -36,8 +36,8 @@ extension Referral {
 extension PackageReferral {
   private static let wantsWholeFlag: UInt8 = 1
 
-  /// Id, piece count, flags and three empty lists.
-  static let encodedByteCountMin = 37
+  /// Id, piece count, flags and four empty lists.
+  static let encodedByteCountMin = 38
 
   func write(to writer: inout MessageWriter) {
     writer.digest(package.root)
@@ -59,6 +59,9 @@ extension PackageReferral {
       writer.run(promise.run)
       writer.duration(promise.expected)
     }
+    let suspended = suspended.prefix(Self.suspendedCountMax)
+    writer.number(suspended.count)
+    for peer in suspended { writer.peer(peer) }
   }
 
   init(_ reader: inout MessageReader, _ bytes: Span<UInt8>) throws(WireError) {
@@ -75,9 +78,14 @@ extension PackageReferral {
       sources.append(try Source(&reader, bytes, pieceCount: pieceCount))
     }
     let promises = try Self.readPromises(&reader, bytes, pieceCount)
+    let suspendedCount = try reader.count(
+      bytes, max: Self.suspendedCountMax, elementByteCountMin: 16, "the suspended count")
+    var suspended: [PeerID] = []
+    suspended.reserveCapacity(suspendedCount)
+    for _ in 0..<suspendedCount { suspended.append(try reader.peer(bytes)) }
     self.init(
       package: id, pieceCount: pieceCount, wantsWhole: flags & Self.wantsWholeFlag != 0,
-      leases: leases, sources: sources, promises: promises)
+      leases: leases, sources: sources, promises: promises, suspended: suspended)
   }
 
   private static func readLeases(

@@ -40,6 +40,7 @@ extension PackageReferral {
           }
         }
       }
+      json.array("suspended") { json in for peer in suspended { json.value(peer.description) } }
     }
   }
 }
