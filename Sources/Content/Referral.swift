@@ -63,15 +63,19 @@ package struct Source: Hashable, Sendable {
   package var uploads: UploadLoad
   /// It is in the asker's own site.
   package var isNear: Bool
+  /// It serves by TLS only, with a certificate whose fingerprint is its id.
+  package var speaksTLS: Bool
 
   package init(
-    peer: PeerID, endpoint: Endpoint, heldPieceCount: Int, uploads: UploadLoad, isNear: Bool
+    peer: PeerID, endpoint: Endpoint, heldPieceCount: Int, uploads: UploadLoad, isNear: Bool,
+    speaksTLS: Bool = false
   ) {
     self.peer = peer
     self.endpoint = endpoint
     self.heldPieceCount = heldPieceCount
     self.uploads = uploads
     self.isNear = isNear
+    self.speaksTLS = speaksTLS
   }
 }
 

@@ -6,6 +6,7 @@ import Reactor
 import Storage
 import Swarm
 import Synchronization
+import Transport
 import Wire
 
 /// What became of a check, on its way from a worker to the loop.
@@ -43,8 +44,11 @@ final class SourceInquiry: ResponseReceiver {
   }
 
   func begin() {
-    let host = "\(check.endpoint)"
-    let connection = ClientConnection(owner.loop, to: check.endpoint, host: host)
+    let fingerprint =
+      check.speaksTLS ? TLSFingerprint(high: check.peer.high, low: check.peer.low) : nil
+    let connection = ClientConnection(
+      owner.loop, to: check.endpoint, host: "\(check.endpoint)",
+      tls: check.speaksTLS ? owner.state.peerTLS : nil, expecting: fingerprint)
     self.connection = connection
     connection.send(
       .get, "/-/package/\(check.package.hex)", silenceMax: Self.silenceMax, receiver: self

@@ -11,6 +11,7 @@ struct PeerRecord: Sendable {
   var endpoint: Endpoint
   var site: String
   var uploads: UploadLoad
+  var speaksTLS = false
   /// Dropped when nothing is heard until then.
   var deadline: Instant
   var isSuspended = false

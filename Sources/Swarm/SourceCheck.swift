@@ -9,12 +9,18 @@ package struct SourceCheck: Hashable, Sendable {
   package var endpoint: Endpoint
   package var package: PackageID
   package var piece: PieceIndex
+  /// It is asked by TLS, as it serves.
+  package var speaksTLS: Bool
 
-  package init(peer: PeerID, endpoint: Endpoint, package id: PackageID, piece: PieceIndex) {
+  package init(
+    peer: PeerID, endpoint: Endpoint, package id: PackageID, piece: PieceIndex,
+    speaksTLS: Bool = false
+  ) {
     self.peer = peer
     self.endpoint = endpoint
     self.package = id
     self.piece = piece
+    self.speaksTLS = speaksTLS
   }
 
   package enum Outcome: Hashable, Sendable {

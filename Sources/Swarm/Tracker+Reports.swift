@@ -63,7 +63,10 @@ extension Tracker {
       return .none
     }
     return checks.add(
-      SourceCheck(peer: peer.id, endpoint: peer.endpoint, package: id, piece: piece), now: now)
+      SourceCheck(
+        peer: peer.id, endpoint: peer.endpoint, package: id, piece: piece,
+        speaksTLS: peer.speaksTLS),
+      now: now)
   }
 
   /// The next question for the shell, which answers it with `checked`; nil when there is none or

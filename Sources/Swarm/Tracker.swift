@@ -112,6 +112,7 @@ package struct Tracker: Sendable {
       peer.endpoint = endpoint
       peer.site = announce.site
       peer.uploads = announce.uploads
+      peer.speaksTLS = announce.speaksTLS
       peer.deadline = deadline
       if peer.isProven || peer.isDown && peer.downUntil <= now {
         peer.isDown = false
@@ -126,6 +127,7 @@ package struct Tracker: Sendable {
     var peer = PeerRecord(
       id: announce.peer, generation: generation, endpoint: endpoint, site: announce.site,
       uploads: announce.uploads, deadline: deadline)
+    peer.speaksTLS = announce.speaksTLS
     peer.isSuspended = reputation.isSuspended(announce.peer, endorserCount: 0)
     if peer.isSuspended { suspendedCount += 1 }
     let slot = freeSlots.popLast() ?? UInt32(peers.count)

@@ -63,6 +63,7 @@ extension Source {
       json.member("uploads_limit", uploads.limit)
       json.member("upload_bytes_per_second", uploads.byteRate)
       json.member("is_near", isNear)
+      json.member("speaks_tls", speaksTLS)
     }
   }
 }
