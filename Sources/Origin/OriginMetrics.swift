@@ -5,6 +5,7 @@ import Posix
 import Storage
 import Swarm
 import Synchronization
+import Transport
 
 /// What a request was about, for the counters.
 enum RequestKind: Int, CaseIterable, Sendable {
@@ -107,6 +108,14 @@ final class OriginMetrics: Sendable {
     }
     registry.computed("spate_resident_memory_bytes", help: "Memory of the process.") {
       do { return Double(try Process.residentByteCount()) } catch { return .nan }
+    }
+    if let tls = state.tls {
+      for (records, read) in [("kernel", \TLSHandshakes.kernelCount), ("process", \.processCount)] {
+        registry.computed(
+          "spate_tls_handshakes", help: "TLS handshakes so far, by who makes the records.",
+          labels: [("records", records)]
+        ) { Double(tls.handshakes[keyPath: read]) }
+      }
     }
     observeCatalogue(state)
     observeTracker(state)

@@ -176,6 +176,18 @@ extension Socket {
       }, of: "sendfile")
   }
 
+  /// The same by a library's call: `send` is told how many bytes it may move.
+  package func sendFile(byteCount: Int, by send: (Int) -> Int) -> WriteOutcome {
+    Self.outcome(systemCall("sendfile", limit: byteCount, send), of: "sendfile")
+  }
+
+  /// Whether the kernel would tell now that the socket is writable: it has more room then than for
+  /// a byte, a third of its buffer. True of a socket that failed, too.
+  package var hasRoom: Bool {
+    var query = pollfd(fd: descriptor.rawValue, events: Int16(POLLOUT), revents: 0)
+    return systemCall("poll") { poll(&query, 1, 0) } != 0
+  }
+
   /// Says that nothing more will be sent; reading goes on.
   package func shutdownSending() -> SystemError? {
     let result = systemCall("shutdown") { CLinux.shutdown(descriptor.rawValue, Int32(SHUT_WR)) }

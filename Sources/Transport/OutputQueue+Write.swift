@@ -47,16 +47,16 @@ extension OutputQueue {
       }
       let outcome =
         if let tls {
-          tls.write(segment, pool: pool, byteCountMax: sendableByteCount)
+          tls.write(segment, to: socket, pool: pool, byteCountMax: sendableByteCount)
         } else {
           send(segment, to: socket, byteCountMax: sendableByteCount)
         }
       if stops(outcome, &progress, pool) { break }
       if let tls, tls.wantsFlush, stops(tls.flush(to: socket), &progress) { return progress }
     }
-    if let tls, isLast, isEmpty, case .drained = progress.end {
-      tls.notifyClose()
-      progress.hasNotifiedClose = true
+    // The kernel's records need room of their own for a farewell, which comes later.
+    if let tls, !tls.kernelSends, isLast, isEmpty, case .drained = progress.end {
+      progress.hasNotifiedClose = tls.notifyClose()
     }
     if let tls, tls.holdsOutput {
       let flushed = tls.flush(to: socket)
@@ -91,7 +91,7 @@ extension OutputQueue {
     return true
   }
 
-  private static func reason(_ error: SystemError) -> CloseReason {
+  static func reason(_ error: SystemError) -> CloseReason {
     error.isConnectionReset ? .remoteClosed : .failed(error)
   }
 

@@ -14,6 +14,8 @@ extension Stream: WatchHandler, EndOfTurnHandler {
       } else {
         isBlocked = false
         if hasUnsentOutput { flushOutput() } else { watch.turnOff() }
+        // Or the farewell.
+        if case .draining = state { schedule() }
         // A TLS read may have been what waited for room.
         noteBufferedInput()
       }
@@ -65,7 +67,7 @@ extension Stream: WatchHandler, EndOfTurnHandler {
   private func continueHandshake() {
     guard let tls else { return }
     isBlocked = false
-    switch tls.handshake(socket) {
+    switch tls.handshake(socket, loop) {
     case .done:
       writeWatch?.turnOff()
       didOpen(tellsHandler: tls.isClient)
@@ -95,8 +97,13 @@ extension Stream {
   /// TLS says that it ends before the socket does: whether that is with the kernel already.
   private func saidFarewell() -> Bool {
     guard let tls, !hasNotifiedClose else { return true }
+    // Of the records that the kernel makes, the last may be partly behind what TCP has taken, where
+    // the socket's end would overtake it. A farewell that finds room pushes it ahead of itself.
+    guard !tls.kernelSends || socket.hasRoom, tls.notifyClose() else {
+      awaitWritable()
+      return false
+    }
     hasNotifiedClose = true
-    tls.notifyClose()
     _ = tls.flush(to: socket)
     if tls.holdsOutput { awaitWritable() }
     return !tls.holdsOutput

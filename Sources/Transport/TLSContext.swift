@@ -5,7 +5,8 @@ import Posix
 final class TLSContext: @unchecked Sendable {
   // Unchecked: OpenSSL locks what changes in a context that is in use.
   let pointer: OpaquePointer
-  /// Sessions write to their sockets themselves, so that the kernel can make the records.
+  /// Sessions write to their sockets themselves, so that the kernel can make the records. A server's
+  /// only: what a client sends is short, and decrypting stays in the process.
   let wantsKernelTLS: Bool
 
   /// TLS 1.2 suites with forward secrecy and authenticated encryption only (RFC 7540 appendix A
@@ -20,7 +21,7 @@ final class TLSContext: @unchecked Sendable {
       throw TLSError(latching: "TLS context")
     }
     self.pointer = pointer
-    wantsKernelTLS = Machine.hasKernelTLS
+    wantsKernelTLS = !isClient && Machine.hasKernelTLS
     guard spate_tls_configure(pointer, wantsKernelTLS ? 1 : 0) == 1,
       spate_tls_set_groups(pointer) == 1,
       SSL_CTX_set_cipher_list(pointer, Self.suites12) == 1,

@@ -31,6 +31,7 @@ package final class TLSServer: Sendable {
 
   private let identities: [Credential]
   private let ticketKeys: TicketKeys
+  package let handshakes = TLSHandshakes()
   private let choices: Mutex<TLSServerChoices>
 
   /// - Parameter identities: at least one; the first is also for names that none of them has.
@@ -61,7 +62,26 @@ package final class TLSServer: Sendable {
 
   func makeSession() -> TLSSession {
     let choices = choices.withLock { $0 }
-    return choices.contexts[0].makeSession(isClient: false, keeping: choices)
+    let session = choices.contexts[0].makeSession(isClient: false, keeping: choices)
+    session.handshakes = handshakes
+    return session
+  }
+}
+
+/// How many handshakes came to their end, by who makes the records since. Any thread.
+package final class TLSHandshakes: Sendable {
+  private let byKernel = Atomic<Int>(0)
+  private let byProcess = Atomic<Int>(0)
+
+  package var kernelCount: Int { byKernel.load(ordering: .relaxed) }
+  package var processCount: Int { byProcess.load(ordering: .relaxed) }
+
+  func count(kernelSends: Bool) {
+    if kernelSends {
+      byKernel.add(1, ordering: .relaxed)
+    } else {
+      byProcess.add(1, ordering: .relaxed)
+    }
   }
 }
 

@@ -26,7 +26,10 @@ final class TLSSession {
   private var unsent = UnsentRecords()
   /// A client's: where the server's tickets go.
   private var tickets: TicketDestination?
-  private var kernelSends = false
+  /// The kernel makes the records.
+  private(set) var kernelSends = false
+  /// A server's.
+  var handshakes: TLSHandshakes?
   /// The last read ended for want of room or for want of output: another one may bring something.
   private var mayReadMore = false
   /// A read brought bytes and met the end, or a failure, behind them.
@@ -97,6 +100,14 @@ final class TLSSession {
     }
   }
 
+  /// What is written goes to the loop's port from now on.
+  private func gatherRecords(_ loop: EventLoop) {
+    let port = RecordPort.of(loop)
+    self.port = port
+    BIO_up_ref(port.bio)
+    SSL_set0_wbio(session, port.bio)
+  }
+
   /// Before the descriptor closes.
   func detach() {
     // A connection that closes without a word would spoil its session for later ones; that it was
@@ -108,7 +119,7 @@ final class TLSSession {
     unsent = UnsentRecords()
   }
 
-  func handshake(_ socket: borrowing Socket) -> Outcome {
+  func handshake(_ socket: borrowing Socket, _ loop: EventLoop) -> Outcome {
     ERR_clear_error()
     port?.face(socket)
     let result = SSL_do_handshake(session)
@@ -128,6 +139,9 @@ final class TLSSession {
       return .failed(.refused("the peer's certificate is not the one the tracker named"))
     }
     kernelSends = usesSocketDirectly && spate_tls_kernel_sends(session) == 1
+    // The kernel does not know every cipher.
+    if usesSocketDirectly, !kernelSends { gatherRecords(loop) }
+    handshakes?.count(kernelSends: kernelSends)
     mayReadMore = true
     return outcome
   }
@@ -155,6 +169,13 @@ final class TLSSession {
   ) -> Outcome {
     port?.face(socket)
     let outcome = read(into: buffer)
+    if kernelSends, SSL_get_key_update_type(session) != SSL_KEY_UPDATE_NONE {
+      // The next record would have to be of a new key (RFC 8446 section 4.6.3), which OpenSSL 3.0
+      // cannot hand to the kernel. What was read with this is not answered.
+      _ = notifyClose()
+      _ = flush(to: socket)
+      return .failed(.refused("a new key was asked for, and the kernel has the old one"))
+    }
     // Reading may answer: an alert, a new key. That leaves now, or is kept.
     guard holdsOutput else { return outcome }
     let flushed = flush(to: socket)
@@ -192,10 +213,13 @@ final class TLSSession {
 
   /// Says that nothing more will be sent (close_notify), behind the records that have gathered; the
   /// next flush sends it.
-  func notifyClose() {
+  /// - Returns: false when the kernel had no room for it: to be called again, which sends it once.
+  func notifyClose() -> Bool {
     ERR_clear_error()
-    _ = SSL_shutdown(session)
+    let result = SSL_shutdown(session)
+    if result < 0, case .wantsWrite = outcome(of: result) { return false }
     ERR_clear_error()
+    return true
   }
 
   private func outcome(of result: Int32) -> Outcome {
@@ -230,7 +254,8 @@ extension TLSSession {
   /// A record that met a full socket is inside OpenSSL already and leaves with the next call, which
   /// must offer the same bytes again: so what is offered depends on the segment alone.
   func write(
-    _ segment: OutputQueue.Segment, pool: BufferPool, byteCountMax: Int
+    _ segment: OutputQueue.Segment, to socket: borrowing Socket, pool: BufferPool,
+    byteCountMax: Int
   ) -> SegmentOutcome {
     switch segment {
     case .buffer(let buffer, let unsent):
@@ -239,7 +264,8 @@ extension TLSSession {
       return array.withUnsafeBytes { write(UnsafeRawBufferPointer(rebasing: $0[unsent])) }
     case .file(let file, let unsent):
       return kernelSends
-        ? sendFile(file, unsent, byteCountMax: byteCountMax) : write(file, unsent, pool)
+        ? sendFile(file, unsent, to: socket, byteCountMax: byteCountMax)
+        : write(file, unsent, pool)
     }
   }
 
@@ -269,14 +295,20 @@ extension TLSSession {
   }
 
   private func sendFile(
-    _ file: OpenFile, _ unsent: Range<Int>, byteCountMax: Int
+    _ file: OpenFile, _ unsent: Range<Int>, to socket: borrowing Socket, byteCountMax: Int
   ) -> SegmentOutcome {
     ERR_clear_error()
     let asked = min(unsent.count, byteCountMax)
-    let count = SSL_sendfile(session, file.rawDescriptor, off_t(unsent.lowerBound), asked, 0)
-    if count > 0 { return .wrote(count, asked: asked) }
-    if count == 0 { return .failed(.fileTooShort) }
-    return segmentOutcome(of: -1)
+    // OpenSSL has no word for why the kernel refused, so `errno` says it.
+    let outcome = socket.sendFile(byteCount: asked) { count in
+      SSL_sendfile(session, file.rawDescriptor, off_t(unsent.lowerBound), count, 0)
+    }
+    switch outcome {
+    case .bytes(0): return .failed(.fileTooShort)
+    case .bytes(let count): return .wrote(count, asked: asked)
+    case .wouldBlock: return .blocked
+    case .failed(let error): return .failed(OutputQueue.reason(error))
+    }
   }
 
   private func segmentOutcome(of result: Int32) -> SegmentOutcome {
