@@ -81,6 +81,22 @@ struct PieceLedgerTests {
     guard case .sealed = ledger.seal(run(0)) else { return #expect(Bool(false)) }
   }
 
+  /// Its bytes were dropped while it was being written, another wrote them again and sealed them.
+  @Test func aCancelledWriteLeavesASealedPieceItsRoom() {
+    var ledger = ledger()
+    let first = ledger.beginWrite(range(0, 65_536), tick: 1)
+    #expect(ledger.dropPartial(pieces([0], of: 4)).isEmpty)
+    write(&ledger, 0, 65_536)
+    guard case .contested(let sealed, _) = ledger.seal(run(0)) else {
+      return #expect(Bool(false))
+    }
+    let kept = ledger.cancelWrite(first)
+    #expect(kept == pieces([0], of: 4))
+    #expect(!ledger.hasWriters(sealed))
+    ledger.commit(sealed, tick: 2)
+    #expect(ledger.verified == ledger.occupied)
+  }
+
   @Test func aPinnedPieceStays() {
     var ledger = ledger(verified: [0, 1])
     let pinned = [

@@ -97,8 +97,8 @@ extension PieceLedger {
   }
 
   /// No room was found for the write; nothing of it reached the disk.
-  /// - Returns: the pieces it had begun and in which other writers have started meanwhile: these
-  ///   need the room all the same.
+  /// - Returns: the pieces it had begun and that other writers have started, or sealed, meanwhile:
+  ///   these need the room all the same.
   mutating func cancelWrite(_ admission: Admission) -> PieceSet {
     for range in admission.ranges {
       for piece in geometry.run(covering: range).pieces {
@@ -113,7 +113,7 @@ extension PieceLedger {
     }
     var kept = admission.begun
     admission.begun.forEach { piece in
-      guard partial[piece.rawValue] == nil else { return }
+      guard partial[piece.rawValue] == nil, !sealed.contains(piece) else { return }
       kept.remove(piece)
       occupied.remove(piece)
     }
