@@ -56,18 +56,23 @@ package struct PackageReport: Hashable, Sendable {
   package var wantedPieceCount: Int
   /// Nobody it knows has, or has promised, anything it needs.
   package var isStarving: Bool
+  /// What peers send it now, bytes a second, without what the origin sends; 0 when it is too early
+  /// to tell.
+  package var peerByteRate: Int
   package var deliveries: [Delivery]
   package var complaints: [Complaint]
 
   package init(
     package id: PackageID, pieceCount: Int, holdings: Holdings, wantedPieceCount: Int = 0,
-    isStarving: Bool = false, deliveries: [Delivery] = [], complaints: [Complaint] = []
+    isStarving: Bool = false, peerByteRate: Int = 0, deliveries: [Delivery] = [],
+    complaints: [Complaint] = []
   ) {
     self.package = id
     self.pieceCount = pieceCount
     self.holdings = holdings
     self.wantedPieceCount = wantedPieceCount
     self.isStarving = isStarving
+    self.peerByteRate = peerByteRate
     self.deliveries = deliveries
     self.complaints = complaints
   }

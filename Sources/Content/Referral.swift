@@ -22,6 +22,11 @@ package struct PackageReferral: Hashable, Sendable {
   package var wantsWhole: Bool
   /// Runs the origin hands to this peer now: it fetches them from the origin and nobody else does.
   package var leases: [Lease]
+  /// Sources of other sites are only asked for what `crossings` names: one copy crosses into each
+  /// site, and its machines share that.
+  package var staysNear: Bool
+  /// Runs this peer brings into its site: it fetches them from any source of another site.
+  package var crossings: [Lease]
   /// Best first; the origin is one of them.
   package var sources: [Source]
   /// Pieces this peer lacks that others are about to have.
@@ -31,12 +36,15 @@ package struct PackageReferral: Hashable, Sendable {
 
   package init(
     package id: PackageID, pieceCount: Int, wantsWhole: Bool = false, leases: [Lease] = [],
-    sources: [Source] = [], promises: [Promise] = [], suspended: [PeerID] = []
+    staysNear: Bool = false, crossings: [Lease] = [], sources: [Source] = [],
+    promises: [Promise] = [], suspended: [PeerID] = []
   ) {
     self.package = id
     self.pieceCount = pieceCount
     self.wantsWhole = wantsWhole
     self.leases = leases
+    self.staysNear = staysNear
+    self.crossings = crossings
     self.sources = sources
     self.promises = promises
     self.suspended = suspended

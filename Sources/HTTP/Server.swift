@@ -13,6 +13,13 @@ package protocol RequestHandler: AnyObject {
   /// valid during the call; `body` is complete.
   func handle(
     _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection)
+
+  /// The connection is over. Handlers that keep nothing of connections need not care.
+  func connectionClosed(_ connection: ServerConnection)
+}
+
+extension RequestHandler {
+  package func connectionClosed(_ connection: ServerConnection) {}
 }
 
 /// One loop's HTTP service: its listeners, its connections, its limits.
@@ -119,6 +126,7 @@ package final class Server {
       last.index = place
     }
     statistics.connections.add(-1)
+    handler.connectionClosed(connection)
     let address = connection.remote.address
     let count = countByAddress[address, default: 1]
     countByAddress[address] = count > 1 ? count - 1 : nil

@@ -1,3 +1,4 @@
+import Content
 package import Posix
 import Transport
 package import Wire
@@ -75,11 +76,13 @@ extension ServerConnection {
     }
   }
 
-  /// Appends file bytes; only to a body whose length was given.
-  package func append(_ slice: FileSlice) {
+  /// Appends file bytes; only to a body whose length was given. `isContent`: they count as sent
+  /// content.
+  package func append(_ slice: FileSlice, isContent: Bool = false) {
     guard isOpen, !machine.isHeadRequest else { return }
     precondition(!usesChunks, "file bytes go into a body of known length")
     stream.send(slice)
+    if isContent { charge(contentByteCount: slice.range.count) }
   }
 
   package func endStreaming() {

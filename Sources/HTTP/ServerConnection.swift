@@ -54,6 +54,8 @@ package final class ServerConnection: StreamHandler, AlarmHandler {
   /// Response bytes queued and not yet handed to the kernel.
   package var queuedByteCount: Int { stream.queuedByteCount }
 
+  package var isTLS: Bool { stream.isTLS }
+
   package func close() { stream.close() }
 
   func start() {

@@ -57,12 +57,12 @@ package final class MetricRegistry: Sendable {
     return gauge
   }
 
-  /// A gauge read only when somebody looks.
+  /// A gauge, or a counter that is kept elsewhere, read only when somebody looks.
   package func computed(
-    _ name: String, help: String, labels: [(String, String)] = [],
+    _ name: String, help: String, labels: [(String, String)] = [], isCounter: Bool = false,
     _ read: @escaping @Sendable () -> Double
   ) {
-    add(name, help, "gauge", labels, .computed(read))
+    add(name, help, isCounter ? "counter" : "gauge", labels, .computed(read))
   }
 
   package func prometheusText() -> String {

@@ -25,6 +25,7 @@ final class LoopCrew {
   private var signals: [Signal] = []
   private var housekeeping: Timer?
   private var unswept: [PackageID] = []
+  private var lastSent: (instant: Instant, byteCount: Int)?
 
   /// A thread cannot be an array's element.
   private final class ThreadBox {
@@ -174,6 +175,12 @@ final class LoopCrew {
   /// Peers and leases whose time is over go, and packages whose file is gone: a few are looked for
   /// each time.
   private func keepHouse(now: Instant) {
+    let sent = state.metrics.sentContentByteCount
+    if let last = lastSent, now > last.instant {
+      let rate = Double(max(0, sent - last.byteCount)) / (now - last.instant).seconds
+      state.sendByteRate.store(Int(min(rate, 1e12)), ordering: .relaxed)
+    }
+    lastSent = (now, sent)
     state.tracker.withLock { $0.expire(now: now) }
     if unswept.isEmpty {
       unswept = state.tracker.withLock { $0.snapshot() }.packages.map(\.package)

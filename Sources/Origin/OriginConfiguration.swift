@@ -15,6 +15,14 @@ package struct OriginConfiguration: Sendable {
   package var loopCount: Int
   /// Answer a directory's name with a list of its files.
   package var listsDirectories = false
+  /// Copies of a package the origin may send to the swarm while all of it is out; nil for no limit.
+  package var copiesMax: Double?
+  /// Bytes of content a second, of all loops together; nil for no limit.
+  package var byteRateMax: Int?
+  /// Responses to clients that are not of the swarm, at a time; nil for no limit.
+  package var plainCountMax: Int?
+  /// Send those there is no room for to peers.
+  package var redirectsPlain = false
   /// Who the manifests say published the files.
   package var publisher: String
   /// What `/-/status` calls this program.

@@ -48,7 +48,7 @@ extension OriginLoop {
     _ file: CachedFile, _ head: RequestHead, _ bytes: Span<UInt8>, _ connection: ServerConnection
   ) {
     let plan = ContentPlan(head, bytes: bytes, for: file.representation)
-    connection.respond(plan, with: file.representation, file: file.file)
+    sendContent(plan, of: file, head, to: nil, observer: nil, connection)
   }
 
   /// The open file a path means, if one is held and the name still means it: looked at again when

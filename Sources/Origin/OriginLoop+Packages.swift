@@ -58,13 +58,31 @@ extension OriginLoop {
   ) {
     guard let geometry = file.entry?.manifest.geometry, let id = file.entry?.id else { return }
     let plan = ContentPlan(head, bytes: bytes, for: file.representation)
-    let upload = Upload(self, id, geometry, plan, to: peer)
-    connection.respond(plan, with: file.representation, file: file.file, observer: upload)
+    let isContent = head.method == .get
+    let upload = Upload(self, id, geometry, isContent ? plan : .notModified, to: peer)
+    if let peer {
+      note(peer, on: connection)
+      guard mayStart(upload, to: peer) else { return refuseBeyondBudget(connection) }
+    }
+    state.activeUploads.add(1, ordering: .relaxed)
+    upload.connection = connection
+    // At a set rate the pauses are the origin's own.
+    if peer != nil, upload.range != nil, state.pace == nil { watch(upload) }
+    sendContent(plan, of: file, head, to: peer, observer: upload, connection)
+  }
+
+  private func mayStart(_ upload: Upload, to peer: PeerID) -> Bool {
+    guard let range = upload.range else { return true }
+    let (id, run, now) = (upload.id, upload.geometry.run(covering: range), loop.now)
+    return state.tracker.withLock {
+      $0.originStarts(run, of: id, to: peer, byteCount: range.count, now: now)
+    }
   }
 
   /// What became of an upload: the tracker learns which pieces are out, and how fast they went.
   func ended(_ upload: Upload, sentByteCount: Int, isComplete: Bool) {
     state.activeUploads.subtract(1, ordering: .relaxed)
+    uploads[ObjectIdentifier(upload)] = nil
     state.metrics.packageBytes.add(sentByteCount)
     guard let range = upload.range else { return }
     let now = loop.now
@@ -85,7 +103,7 @@ extension OriginLoop {
         tracker.originSent(
           PieceRun(first: PieceIndex(restStart), count: covering.end - restStart),
           of: upload.id, to: upload.peer, byteCount: max(0, sentByteCount - wholeByteCount),
-          isComplete: false, now: now)
+          unsentByteCount: max(0, range.count - sentByteCount), isComplete: false, now: now)
       }
     }
   }
@@ -98,7 +116,13 @@ final class Upload: ResponseObserver {
   /// Nil when nothing of the package is sent, or several ranges at once, which no peer asks for.
   let range: ByteRange?
   let peer: PeerID?
+  weak var connection: ServerConnection?
   private unowned let owner: OriginLoop
+  // What is seen of its progress.
+  private let started: Instant
+  private var queuedByteCount = Int.max
+  private var progressed: Instant
+  private var isStalled = false
 
   init(
     _ owner: OriginLoop, _ id: PackageID, _ geometry: Geometry, _ plan: ContentPlan,
@@ -108,17 +132,45 @@ final class Upload: ResponseObserver {
     self.id = id
     self.geometry = geometry
     self.peer = peer
+    started = owner.loop.now
+    progressed = owner.loop.now
     range =
       switch plan {
       case .whole: ByteRange(offset: 0, count: geometry.byteCount)
       case .range(let range): range
       case .ranges, .notModified, .preconditionFailed, .unsatisfiable: nil
       }
-    owner.state.activeUploads.add(1, ordering: .relaxed)
   }
 
   func responseEnded(on connection: ServerConnection, sentByteCount: Int, isComplete: Bool) {
     owner.ended(self, sentByteCount: sentByteCount, isComplete: isComplete)
+  }
+
+  private static let stallTime = Duration.seconds(1)
+  private static let stallTimeMax = Duration.seconds(10)
+  /// What a kernel may take in one step.
+  private static let stepByteCount = 256 << 10
+
+  /// The pieces that are not through when nothing has moved for a second and four times what the
+  /// client needs for one step of the kernel's, by its own speed so far; nil while all is well, and
+  /// when it was told before.
+  func stalledRun(now: Instant) -> PieceRun? {
+    guard !isStalled, let range, let connection else { return nil }
+    let queued = connection.queuedByteCount
+    guard queued > 0, queued == queuedByteCount else {
+      queuedByteCount = queued
+      progressed = now
+      return nil
+    }
+    let sent = max(0, range.count - queued)
+    let rate = Double(sent) / max((progressed - started).seconds, 0.001)
+    let step = Double(Self.stepByteCount) / max(rate, 1)
+    let patience = Self.stallTime + .nanoseconds(Int64(min(step * 4, 60) * 1e9))
+    guard now - progressed >= min(patience, Self.stallTimeMax) else { return nil }
+    isStalled = true
+    let run = geometry.run(covering: range)
+    let first = geometry.piece(at: min(range.offset + sent, range.last)).rawValue
+    return PieceRun(first: PieceIndex(first), count: run.end - first)
   }
 }
 

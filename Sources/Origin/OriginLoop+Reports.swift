@@ -41,12 +41,30 @@ extension OriginLoop {
       json.member("connections", state.metrics.connectionCount)
       json.member("sent_content_bytes", state.metrics.sentContentByteCount)
       json.member("sent_package_bytes", state.metrics.packageBytes.value)
+      json.member("send_bytes_per_second", state.sendByteRate.load(ordering: .relaxed))
+      writePolicy(to: &json)
       writeCatalogue(to: &json)
       writeTracker(tracker, to: &json)
     }
     connection.respond(.ok, body: .bytes(json.bytes)) {
       HeadWriter.field(.contentType, ContentType.json, to: &$0)
       HeadWriter.field(.cacheControl, "no-store", to: &$0)
+    }
+  }
+
+  /// What the operator allows, and what it has kept from clients.
+  private func writePolicy(to json: inout JSONWriter) {
+    let configuration = state.configuration
+    json.object("policy") { json in
+      if let copies = configuration.copiesMax { json.member("origin_copies", copies) }
+      if let rate = configuration.byteRateMax {
+        json.member("origin_bytes_per_second", rate)
+      }
+      if let count = configuration.plainCountMax { json.member("plain_limit", count) }
+      json.member("redirects_plain", configuration.redirectsPlain)
+      json.member("plain_redirects", state.metrics.redirects.value)
+      json.member("plain_refusals", state.metrics.refusals.value)
+      json.member("budget_refusals", state.metrics.budgetRefusals.value)
     }
   }
 
@@ -63,6 +81,34 @@ extension OriginLoop {
     }
   }
 
+  private static let mostUsedCountMax = 10
+
+  private func writeMostUsed(_ tracker: TrackerSnapshot, to json: inout JSONWriter) {
+    json.array("most_used_packages") { json in
+      for package in tracker.mostUsedPackages(countMax: Self.mostUsedCountMax) {
+        json.object { json in
+          json.member("id", package.package.hex)
+          if let found = state.catalogue.package(package.package) {
+            json.member("path", found.path)
+          }
+          json.member("sent_bytes", package.originByteCount)
+          json.member("peer_bytes", package.peerByteCount)
+        }
+      }
+    }
+    json.array("most_used_peers") { json in
+      for peer in tracker.mostUsedPeers {
+        json.object { json in
+          json.member("peer", peer.peer.description)
+          json.member("endpoint", peer.endpoint.description)
+          json.member("site", peer.site)
+          json.member("served_bytes", peer.servedByteCount)
+          json.member("bytes_per_second", peer.byteRate)
+        }
+      }
+    }
+  }
+
   private func writeTracker(_ tracker: TrackerSnapshot, to json: inout JSONWriter) {
     json.object("tracker") { json in
       json.member("peers", tracker.peerCount)
@@ -71,7 +117,9 @@ extension OriginLoop {
       json.member("complaints", Int(clamping: tracker.complaintCount))
       json.member("source_checks", Int(clamping: tracker.checkCount))
       json.member("packages", tracker.packages.count)
+      json.member("peer_bytes", tracker.peerByteCount)
     }
+    writeMostUsed(tracker, to: &json)
     json.array("packages") { json in
       for package in tracker.packages.prefix(Self.listedPackageCountMax) {
         json.object { json in
@@ -83,6 +131,9 @@ extension OriginLoop {
           json.member("leased_pieces", package.leasedPieceCount)
           json.member("sent_bytes", package.originByteCount)
           json.member("copies_sent", package.originCopies)
+          json.member("swarm_copies_sent", package.swarmCopies)
+          json.member("peer_bytes", package.peerByteCount)
+          json.member("sites", package.siteCount)
           json.member("announces", Int(clamping: package.announceCount))
         }
       }

@@ -16,11 +16,14 @@ extension OriginLoop {
     state.metrics.announceBytes.add(body.count)
     do throws(WireError) {
       let announce = try Announce.decode(body.span)
+      note(announce.peer, on: connection)
       for report in announce.reports { state.registerIfKnown(report.package) }
       let (address, now, load) = (connection.remote.address, loop.now, originLoad)
+      let backlog = state.plain.queuedByteCount
       var generator = generator
       let referral = state.tracker.withLock { tracker in
         tracker.originLoad = load
+        tracker.originBacklogByteCount = backlog
         return tracker.announce(announce, from: address, now: now, rng: &generator)
       }
       self.generator = generator
@@ -56,7 +59,9 @@ extension OriginLoop {
   }
 
   private var originLoad: UploadLoad {
-    UploadLoad(active: state.activeUploads.load(ordering: .relaxed), limit: 0, byteRate: 0)
+    UploadLoad(
+      active: state.activeUploads.load(ordering: .relaxed), limit: 0,
+      byteRate: state.sendByteRate.load(ordering: .relaxed))
   }
 
   private func send(

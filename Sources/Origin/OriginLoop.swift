@@ -29,6 +29,13 @@ final class OriginLoop: RequestHandler {
   var manifestWaits: [ObjectIdentifier: ManifestWait] = [:]
   var haveStreams: [ObjectIdentifier: HaveStream] = [:]
   var treeMailbox: Mailbox<TreeAnswer>?
+  /// Responses that leave at the operator's rate, those to members of the swarm, and which peer
+  /// speaks on which connection.
+  var pacedBodies: [ObjectIdentifier: PacedBody] = [:]
+  var uploads: [ObjectIdentifier: Upload] = [:]
+  var contacts: [ObjectIdentifier: PeerContact] = [:]
+  var stallTimer: Timer?
+  var lag = LoopLag()
   /// Peers that are being asked because others complained of them.
   var inquiries: [ObjectIdentifier: SourceInquiry] = [:]
   var inquiryMailbox: Mailbox<InquiryAnswer>?
@@ -38,6 +45,7 @@ final class OriginLoop: RequestHandler {
 
   private var server: Server?
   private var drainTimer: Timer?
+  private var lagTimer: Timer?
 
   init(_ state: OriginState) throws(SystemError) {
     loop = try EventLoop()
@@ -48,6 +56,8 @@ final class OriginLoop: RequestHandler {
     server = Server(loop, handler: self, limits: ServerLimits(), statistics: metrics.statistics)
     state.metrics.add(metrics)
     treeMailbox = try Mailbox(loop) { [unowned self] in self.answer($0) }
+    lagTimer = Timer(loop) { [unowned self] in self.checkLag() }
+    checkLag()
     inquiryMailbox = try Mailbox(loop) { [unowned self] in self.learned($0) }
   }
 
@@ -80,6 +90,11 @@ final class OriginLoop: RequestHandler {
   }
 
   func run() { loop.run() }
+
+  private func checkLag() {
+    lag.ticked(now: loop.now)
+    lagTimer?.schedule(after: LoopLag.interval)
+  }
 
   /// Takes no more connections, finishes the responses, then ends `run()`.
   func drain() {

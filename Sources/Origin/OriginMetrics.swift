@@ -31,6 +31,11 @@ final class OriginMetrics: Sendable {
   /// Content bytes of responses about packages by id: what peers fetch.
   let packageBytes: Counter
   let announceBytes: Counter
+  /// Clients without a peer's name sent to a peer, or told to come back; members of the swarm that
+  /// asked for more than the budget.
+  let redirects: Counter
+  let refusals: Counter
+  let budgetRefusals: Counter
 
   /// A counter of the registry that follows a sum over the loops.
   private struct Sum: Sendable {
@@ -83,6 +88,13 @@ final class OriginMetrics: Sendable {
       "spate_sent_package_bytes_total", help: "Those of them that were asked for by package id.")
     announceBytes = registry.counter(
       "spate_announce_bytes_total", help: "Bytes of announces received.")
+    redirects = registry.counter(
+      "spate_plain_redirects_total", help: "Clients outside of the swarm that were sent to a peer.")
+    refusals = registry.counter(
+      "spate_plain_refusals_total", help: "Clients outside of the swarm told to come back later.")
+    budgetRefusals = registry.counter(
+      "spate_budget_refusals_total",
+      help: "Requests of peers beyond the copies that the origin may send.")
   }
 
   /// Once per loop, before it serves.
@@ -117,6 +129,16 @@ final class OriginMetrics: Sendable {
         ) { Double(tls.handshakes[keyPath: read]) }
       }
     }
+    registry.computed("spate_send_bytes_per_second", help: "Content, over the last second.") {
+      [unowned state] in Double(state.sendByteRate.load(ordering: .relaxed))
+    }
+    registry.computed("spate_plain_active", help: "Counted responses to clients outside the swarm.")
+    { [unowned state] in Double(state.plain.activeCount) }
+    registry.computed(
+      "spate_copies_sent_max", help: "Copies sent to the swarm of the package it was most of."
+    ) { [unowned state] in
+      state.tracker.withLock { $0.snapshot() }.packages.map(\.swarmCopies).max() ?? 0
+    }
     observeCatalogue(state)
     observeTracker(state)
   }
@@ -124,13 +146,14 @@ final class OriginMetrics: Sendable {
   private func observeCatalogue(_ state: OriginState) {
     let gauges: [(String, String, @Sendable (CatalogueProgress) -> Int)] = [
       ("spate_catalogue_files", "Regular files under the root.", { $0.fileCount }),
-      ("spate_catalogue_hashed_files", "Files hashed by this process.", { $0.hashedCount }),
-      ("spate_catalogue_hashed_bytes", "Bytes hashed by this process.", { $0.hashedByteCount }),
+      ("spate_catalogue_hashed_files_total", "Files hashed so far.", { $0.hashedCount }),
+      ("spate_catalogue_hashed_bytes_total", "Bytes hashed so far.", { $0.hashedByteCount }),
       ("spate_catalogue_waiting_files", "Files waiting to be hashed.", { $0.waitingCount }),
       ("spate_catalogue_waiting_bytes", "Bytes waiting to be hashed.", { $0.waitingByteCount }),
     ]
     for (name, help, read) in gauges {
-      registry.computed(name, help: help) { [unowned state] in
+      registry.computed(name, help: help, isCounter: name.hasSuffix("_total")) {
+        [unowned state] in
         Double(read(state.catalogue.progress))
       }
     }
@@ -142,18 +165,26 @@ final class OriginMetrics: Sendable {
       ("spate_peers_suspended", "Peers kept out of the referrals.", { $0.suspendedPeerCount }),
       ("spate_packages", "Packages in the look-up table.", { $0.packages.count }),
       (
+        "spate_peer_bytes_total", "Bytes that peers were reported to have sent each other.",
+        { $0.peerByteCount }
+      ),
+      (
         "spate_leased_pieces", "Pieces handed to one peer each and not yet reported as held.",
         { $0.packages.reduce(0) { $0 + $1.leasedPieceCount } }
       ),
-      ("spate_announces", "Announces so far.", { Int(clamping: $0.announceCount) }),
-      ("spate_complaints", "Complaints of peers so far.", { Int(clamping: $0.complaintCount) }),
+      ("spate_announces_total", "Announces so far.", { Int(clamping: $0.announceCount) }),
       (
-        "spate_source_checks", "Times a peer was asked because others complained of it.",
+        "spate_complaints_total", "Complaints of peers so far.",
+        { Int(clamping: $0.complaintCount) }
+      ),
+      (
+        "spate_source_checks_total", "Times a peer was asked because others complained of it.",
         { Int(clamping: $0.checkCount) }
       ),
     ]
     for (name, help, read) in gauges {
-      registry.computed(name, help: help) { [unowned state] in
+      registry.computed(name, help: help, isCounter: name.hasSuffix("_total")) {
+        [unowned state] in
         Double(read(state.tracker.withLock { $0.snapshot() }))
       }
     }

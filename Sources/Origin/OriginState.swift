@@ -16,7 +16,10 @@ final class OriginState: Sendable {
   /// For the peers that speak TLS and are asked something.
   let peerTLS: TLSClient
   let catalogue: Catalogue
-  let tracker = Mutex(Tracker())
+  let tracker: Mutex<Tracker>
+  /// Nil when no rate is set.
+  let pace: OriginPace?
+  let plain = PlainLoad()
   /// Does what may wait for a disk or takes long: parts of the tree below the piece layer.
   let workers: WorkerPool
   let metrics: OriginMetrics
@@ -25,6 +28,8 @@ final class OriginState: Sendable {
   let isDraining = Atomic<Bool>(false)
   /// Responses with package bytes that are leaving now.
   let activeUploads = Atomic<Int>(0)
+  /// Bytes of content a second over the last seconds.
+  let sendByteRate = Atomic<Int>(0)
   /// Files a loop may hold open for later requests.
   let cachedFileCountMax: Int
   private let linksLeadingOut = Mutex<Set<String>>([])
@@ -38,6 +43,11 @@ final class OriginState: Sendable {
   ) {
     self.configuration = configuration
     self.root = root
+    var limits = TrackerLimits()
+    limits.originCopiesMax = configuration.copiesMax
+    limits.originByteRate = configuration.byteRateMax
+    tracker = Mutex(Tracker(limits: limits))
+    pace = configuration.byteRateMax.map { OriginPace(byteRate: $0) }
     self.tls = tls
     self.peerTLS = peerTLS
     self.catalogue = catalogue

@@ -50,6 +50,7 @@ package final class Getter {
         of: configuration.url, authorities: configuration.authorities)
       var settings = Node.Settings(
         listen: configuration.listen, cache: configuration.cache ?? output.workDirectory)
+      settings.site = configuration.site
       settings.speaksTLS = configuration.speaksTLSAmongPeers
       let node = try Node(
         loop, origin: origin, settings: settings, counters: PeerCounters(), log: log)

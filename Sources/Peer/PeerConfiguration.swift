@@ -40,6 +40,8 @@ package struct GetConfiguration: Sendable {
   package var cache: String?
   package var listen: [Endpoint]
   package var seedFor = Duration.zero
+  /// The operator's label for machines that are near each other.
+  package var site = ""
   package var authorities: String?
   package var printsJSON = false
   /// Serves other peers by TLS and takes from no others.

@@ -82,7 +82,8 @@ final class PeerHandler: RequestHandler {
   ) {
     let representation = Representation(
       byteCount: transfer.geometry.byteCount, etag: EntityTag(transfer.stored.id).field,
-      modified: transfer.manifest.modified, contentType: Array(ContentType.unknown.utf8))
+      modified: transfer.manifest.modified, contentType: Array(ContentType.unknown.utf8),
+      extraFields: Self.fileName(of: transfer, for: head))
     var plan = ContentPlan(head, bytes: bytes, for: representation)
     // Several ranges: a server may send the whole instead (RFC 9110 section 14.2), and the whole
     // passes the gate.
@@ -105,6 +106,14 @@ final class PeerHandler: RequestHandler {
       }
     }
     send(range, plan, representation, transfer, head, bytes, on: connection)
+  }
+
+  /// A client without our software was sent here by the origin, and the path does not say what to
+  /// call the file (RFC 6266).
+  private static func fileName(of transfer: Transfer, for head: RequestHead) -> [UInt8] {
+    guard !head.has(.spatePeer) else { return [] }
+    let name = PercentEncoding.encode(path: transfer.manifest.name)
+    return Array("Content-Disposition: attachment; filename*=UTF-8''\(name)\r\n".utf8)
   }
 
   private func wholeSlice(_ transfer: Transfer) -> PinnedSlice? {

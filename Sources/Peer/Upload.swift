@@ -48,13 +48,10 @@ final class Upload: ResponseObserver, BodySource {
   func sendPaced(
     _ plan: ContentPlan, _ representation: Representation, on connection: ServerConnection
   ) {
-    let range = pinned.slice.range
-    let isPart = range.count < representation.byteCount
-    connection.startStreaming(isPart ? .partialContent : .ok, length: range.count, source: self) {
-      if isPart { HeadWriter.contentRange(range, of: representation.byteCount, to: &$0) }
-      HeadWriter.field(.etag, representation.etag, to: &$0)
-      HeadWriter.field(.contentType, representation.contentType, to: &$0)
-    }
+    let layout = plan.layout(of: representation)
+    connection.startStreaming(
+      layout.status, length: pinned.slice.range.count, source: self
+    ) { layout.appendFields(to: &$0) }
     timer = Timer(node.loop) { [weak self, weak connection] in
       if let connection { self?.sendSome(on: connection) }
     }

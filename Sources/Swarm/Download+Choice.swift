@@ -95,7 +95,7 @@ extension Download {
     let (fresh, working) = askable(now: now)
     for group in [fresh, working] where !group.isEmpty {
       var candidates = PieceSet(pieceCount: geometry.pieceCount)
-      for index in group { candidates.formUnion(neighbours[index].held) }
+      for index in group { candidates.formUnion(offered(index)) }
       candidates.formIntersection(needed)
       guard
         let piece = wanted(among: candidates, chance: &chance)
@@ -143,7 +143,7 @@ extension Download {
   private func source(
     of piece: PieceIndex, among group: [Int], chance: inout SeededGenerator
   ) -> Int? {
-    let holders = group.filter { neighbours[$0].held.contains(piece) }
+    let holders = group.filter { offers(piece, $0) }
     guard let first = holders.randomElement(using: &chance),
       let second = holders.randomElement(using: &chance)
     else { return nil }
@@ -170,7 +170,7 @@ extension Download {
     let countMax = max(1, max(shared, quick) / geometry.pieceByteCount)
     var end = piece.rawValue + 1
     while end < geometry.pieceCount, end - piece.rawValue < countMax,
-      needed.contains(PieceIndex(end)), neighbours[index].held.contains(PieceIndex(end))
+      needed.contains(PieceIndex(end)), offers(PieceIndex(end), index)
     {
       end += 1
     }

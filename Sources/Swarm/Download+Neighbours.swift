@@ -106,10 +106,18 @@ extension Download {
 
   mutating func follow(now: Instant, effects: inout [Effect]) {
     var count = neighbours.reduce(0) { $0 + ($1.stream == .none ? 0 : 1) }
+    let farMax = farFollowCountMax
+    var farCount = neighbours.reduce(0) {
+      $0 + ($1.stream == .none || $1.source.isNear ? 0 : 1)
+    }
     for index in neighbours.indices.dropFirst() where count < limits.followCountMax {
       let neighbour = neighbours[index]
       guard neighbour.stream == .none, !neighbour.isBanned, neighbour.penaltyUntil <= now else {
         continue
+      }
+      if !neighbour.source.isNear {
+        guard farCount < farMax else { continue }
+        farCount += 1
       }
       neighbours[index].stream = .opening
       effects.append(.follow(neighbour.source))
@@ -120,8 +128,8 @@ extension Download {
   /// What the neighbours that can be asked hold together.
   func reachable(now: Instant) -> PieceSet {
     var union = PieceSet(pieceCount: geometry.pieceCount)
-    for neighbour in neighbours where neighbour.isUsable(now: now) {
-      union.formUnion(neighbour.held)
+    for index in neighbours.indices where neighbours[index].isUsable(now: now) {
+      union.formUnion(offered(index))
       if union.isFull { break }
     }
     return union

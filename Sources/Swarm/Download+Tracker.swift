@@ -67,7 +67,10 @@ extension Download {
     }
     guard !isSettled else { return }
     take(referral.leases, now: now, effects: &effects)
-    if talk.askedForLeases, referral.leases.isEmpty, !referral.wantsWhole {
+    takeCrossings(referral, now: now)
+    if talk.askedForLeases, referral.leases.isEmpty, referral.crossings.isEmpty,
+      !referral.wantsWhole
+    {
       talk.emptyCount += 1
       let base = limits.emptyLeaseDelay * (1 << min(talk.emptyCount - 1, 7))
       let delay = min(base, interval)
@@ -80,6 +83,7 @@ extension Download {
   }
 
   private mutating func take(_ leases: [Lease], now: Instant, effects: inout [Effect]) {
+    reclaim(leases, now: now, effects: &effects)
     var count = 0
     var runs: [PieceRun] = []
     for lease in leases where geometry.contains(lease.run) {
@@ -109,7 +113,7 @@ extension Download {
     guard talk.telling == nil, talk.notBefore <= now else { return }
     let wantsLease =
       !isSettled && !needed.isEmpty && talk.leasesNotBefore <= now
-      && leasedOutstandingCount <= talk.grantCount / 2
+      && (leasedOutstandingCount <= talk.grantCount / 2 || wantsCrossing)
     let isDue = talk.isUrgent || talk.due <= now || wantsLease
     let isStarving = (isDue || talk.starvingAt <= now) && !isSettled && isStarving(now: now)
     guard isDue || (isStarving && talk.starvingAt <= now) else { return }
@@ -117,6 +121,7 @@ extension Download {
       package: package, pieceCount: geometry.pieceCount, holdings: holdings)
     report.wantedPieceCount = wantsLease || isStarving ? needed.count : 0
     report.isStarving = isStarving
+    report.peerByteRate = peerByteRate(now: now)
     report.deliveries = deliveries()
     report.complaints = talk.complaints
     talk.sentComplaints = talk.complaints

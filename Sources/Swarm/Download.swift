@@ -26,6 +26,7 @@ package struct Download: Sendable {
   /// For each piece, the open have-streams that have it.
   var availability: [UInt16]
   var promised: [Promised] = []
+  var site: SiteRule
   var wantedRuns: [PieceRun] = []
   var wantedSince: Instant = .zero
   var wantedPiece: PieceIndex?
@@ -56,6 +57,7 @@ package struct Download: Sendable {
     self.isOnDemand = isOnDemand
     needed = isOnDemand ? PieceSet(pieceCount: geometry.pieceCount) : held.inverted
     busy = PieceSet(pieceCount: geometry.pieceCount)
+    site = SiteRule(pieceCount: geometry.pieceCount)
     availability = Array(repeating: 0, count: geometry.pieceCount)
     let origin = Source(
       peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
@@ -75,6 +77,7 @@ package struct Download: Sendable {
     take(event, now: now, chance: &chance, effects: &effects)
     guard isStarted, matters(event) else { return }
     watch(now: now, chance: &chance, effects: &effects)
+    watchSite(now: now)
     if held.isFull { finish(effects: &effects) }
     if !isSettled {
       fetchLeases(now: now, effects: &effects)

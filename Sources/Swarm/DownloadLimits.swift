@@ -7,6 +7,15 @@ package struct DownloadLimits: Hashable, Sendable {
   package var originRequestCountMax = 2
   /// Have-streams we keep open.
   package var followCountMax = 40
+  /// Have-streams to other sites, while those are asked only for what is to be brought across.
+  package var farFollowCountMax = 4
+  /// Without a byte for this long, and with nothing under way, a download asks other sites for
+  /// anything.
+  package var lonelyTime: Duration = .milliseconds(1_500)
+  /// A request to a peer that needs longer than this is given up when the origin sends the same.
+  package var slowRequestTime: Duration = .milliseconds(500)
+  /// Sooner than this after the first request to a peer, nothing is said of how fast peers are.
+  package var peerMeasureTime: Duration = .milliseconds(150)
   /// Without a byte for this long, a source is left.
   package var stallTime: Duration = .milliseconds(1_500)
   /// A tick this late excuses the sources' silence with our own.

@@ -9,6 +9,12 @@ struct LeaseRequest: Sendable {
   var byteRate: Int
   /// Pieces the origin may still promise within its target period.
   var roomPieceCount: Int
+  /// How much of what the origin can send within its target period is promised.
+  var queueShare = 0.0
+  /// Its peers are slow and the origin would be faster: `ServicePolicy.helps`.
+  var isSlow = false
+  /// Pieces that may be sent again under the operator's budget; nil when none is set.
+  var repeatPieceCount: Int?
   var deadline: Instant
   var now: Instant
 }
@@ -19,14 +25,15 @@ extension PackageTable {
   /// Fresh pieces first: each goes out once, in the order of the file. A member that serves nobody
   /// gets them only when no one who serves is waiting, or when it starves. When everything is out,
   /// a starving member gets what no source of use to it holds, then, within a small budget, what
-  /// is held by the fewest.
+  /// is held by the fewest; and a member with slow peers is helped.
   mutating func lease(_ request: LeaseRequest, at index: Int) -> [PieceRun] {
     let member = members[index]
     let isServed = member.isCounted || askerCount == 0 || request.reachable != nil
     guard request.wantedPieceCount > 0, isServed, !member.held.isFull else { return [] }
     let askers = max(1, askerCount + (member.isCounted ? 0 : 1))
     let runMax = RunLength.pieces(
-      askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate)
+      askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
+      queueShare: request.queueShare)
     let quota = RunLength.outstandingPieces(
       askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
       freshPieceCount: unheld.count)
@@ -38,16 +45,54 @@ extension PackageTable {
     var fresh = unheld.subtracting(member.held)
     member.leases.forEach { fresh.remove($0.run) }
     var runs = take(&room, from: fresh, runMax: runMax, request: request, at: index)
+    guard runs.isEmpty else { return runs }
+    if request.isSlow {
+      runs = help(member, leased: leased, askers: askers, request: request, at: index)
+    }
     guard runs.isEmpty, let reachable = request.reachable, leased == 0 else { return runs }
     var needed = member.held.inverted
-    room = min(request.wantedPieceCount, quota)
+    room = min(request.wantedPieceCount, quota, request.repeatPieceCount ?? .max)
     needed.subtract(reachable)
     var lost = PieceSet(pieceCount: geometry.pieceCount)
     needed.forEach { if leaseCount(of: $0) == 0 { lost.insert($0) } }
     runs = take(&room, from: lost, runMax: runMax, request: request, at: index)
-    if runs.isEmpty, let spare = spare(for: member, now: request.now) {
+    if runs.isEmpty, request.repeatPieceCount != 0, let spare = spare(for: member, now: request.now)
+    {
       runs = [PieceRun(spare)]
       book(PieceRun(spare), request: request, at: index)
+    }
+    return runs
+  }
+
+  /// Pieces that others hold, sent once more because those are slow: each once before any twice, so
+  /// that several late ones share what they get. A crowd is left to itself but for the small
+  /// budget, unless the operator gave a larger one.
+  private mutating func help(
+    _ member: Member, leased: Int, askers: Int, request: LeaseRequest, at index: Int
+  ) -> [PieceRun] {
+    var candidates = member.held.inverted
+    candidates.forEach { if leaseCount(of: $0) > 0 { candidates.remove($0) } }
+    member.leases.forEach { candidates.remove($0.run) }
+    if staysNear(index) {
+      candidates.formIntersection(sites.sites[Int(member.site)].open)
+    }
+    let unhelped = candidates.subtracting(helped)
+    if unhelped.isEmpty { helped.subtract(candidates) } else { candidates = unhelped }
+    let runMax = RunLength.pieces(
+      askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
+      queueShare: request.queueShare)
+    let quota = RunLength.outstandingPieces(
+      askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
+      freshPieceCount: candidates.count)
+    var room = min(
+      request.wantedPieceCount, quota - leased, request.roomPieceCount,
+      request.repeatPieceCount ?? .max)
+    let isBounded = request.repeatPieceCount == nil && askers >= RunLength.crowd
+    if isBounded { room = min(room, sparePieceCount(now: request.now)) }
+    let runs = take(&room, from: candidates, runMax: runMax, request: request, at: index)
+    for run in runs {
+      helped.insert(run)
+      if isBounded { spareCount -= Double(run.count) }
     }
     return runs
   }
@@ -77,14 +122,19 @@ extension PackageTable {
     grants.append((members[index].slot, run, request.deadline))
   }
 
-  /// The piece held by the fewest that the member lacks, while the budget for sending pieces again
-  /// lasts: a hundredth of the package, refilled at a four-hundredth, or one piece, a second.
-  private mutating func spare(for member: Member, now: Instant) -> PieceIndex? {
+  /// Pieces that may be sent to a crowd again without an operator's word: a hundredth of the
+  /// package, refilled at a four-hundredth, or one piece, a second.
+  private mutating func sparePieceCount(now: Instant) -> Int {
     let rate = max(1, Double(geometry.pieceCount) / 400)
     let limit = Self.spareCountMax(pieceCount: geometry.pieceCount)
     spareCount = min(limit, spareCount + max(0, (now - spareFilled).seconds) * rate)
     spareFilled = now
-    guard spareCount >= 1 else { return nil }
+    return Int(max(0, spareCount))
+  }
+
+  /// The piece held by the fewest that the member lacks, while there is a budget for it.
+  private mutating func spare(for member: Member, now: Instant) -> PieceIndex? {
+    guard sparePieceCount(now: now) >= 1 else { return nil }
     var best: PieceIndex?
     member.held.inverted.forEach { piece in
       guard leaseCount(of: piece) == 0 else { return }

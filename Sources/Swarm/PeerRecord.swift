@@ -10,6 +10,7 @@ struct PeerRecord: Sendable {
   let generation: UInt32
   var endpoint: Endpoint
   var site: String
+  var siteKey: SiteKey
   var uploads: UploadLoad
   var speaksTLS = false
   /// Dropped when nothing is heard until then.
@@ -22,6 +23,10 @@ struct PeerRecord: Sendable {
   /// down until `downUntil`.
   var isDown = false
   var downUntil: Instant = .zero
+  /// Kept connections that the origin has with it.
+  var connectionCount = 0
+  /// The last of them has ended, and it has not spoken since.
+  var isAway = false
   /// The sites that called it dead since it was last heard.
   var deadReports: [String] = []
   /// The last peers that got bytes from it.
@@ -31,6 +36,8 @@ struct PeerRecord: Sendable {
   var originRate = 0
   /// Bytes a second of its own responses, as others measured them; 0 when unknown.
   var servedRate = 0
+  /// Bytes that others say it sent them.
+  var servedByteCount = 0
   /// The tables it is a member of.
   var memberships: [UInt32] = []
   /// Sources that failed this peer: for it they hold nothing.
@@ -44,12 +51,13 @@ struct PeerRecord: Sendable {
     self.generation = generation
     self.endpoint = endpoint
     self.site = site
+    siteKey = SiteKey(label: site, address: endpoint.address)
     self.uploads = uploads
     self.deadline = deadline
   }
 
   /// Its pieces count as out: others can get them there.
-  var isServing: Bool { endpoint.port != 0 && !isSuspended && !isDown }
+  var isServing: Bool { endpoint.port != 0 && !isSuspended && !isDown && !isAway }
 
   /// Where it is, for counting sites: its label, else its network.
   var siteName: String { site.isEmpty ? "\(endpoint.address.site)" : site }
@@ -69,6 +77,18 @@ struct PeerRecord: Sendable {
   func isNear(address: IPAddress, site: String) -> Bool {
     if !site.isEmpty, !self.site.isEmpty { return site == self.site }
     return endpoint.address.site == address.site
+  }
+
+  /// Not near, but in the region that both operators named: `REGION/NAME`.
+  func isInRegion(ofSite site: String) -> Bool {
+    guard let region = Self.region(site), let own = Self.region(self.site) else { return false }
+    return region == own
+  }
+
+  private static func region(_ site: String) -> Substring? {
+    guard let slash = site.utf8.firstIndex(of: UInt8(ascii: "/")), slash > site.utf8.startIndex
+    else { return nil }
+    return site[..<slash]
   }
 
   func shuns(_ slot: UInt32, now: Instant) -> Bool {

@@ -88,6 +88,9 @@ struct Reputation: Sendable {
     accusations.contains { $0.reporter == reporter && $0.accused == accused }
   }
 
+  /// Somebody, believed or not, accuses the peer.
+  func isAccused(_ peer: PeerID) -> Bool { accusations.contains { $0.accused == peer } }
+
   /// Everyone `reporter` accuses now, in the order of the accusations.
   func accused(by reporter: PeerID) -> [PeerID] {
     accusations.filter { $0.reporter == reporter }.map(\.accused)

@@ -16,7 +16,7 @@ extension Tracker {
     return part
   }
 
-  /// Near ones first, but a quarter of the list is for the far, so that sites stay connected;
+  /// Near ones first, then those of the same region, but a quarter of the list is for the far, so that sites stay connected;
   /// within that at random, so that the askers spread. Never the suspended, the down, those above
   /// their limit and those that serve nobody; last the demoted, the slow and the full. The origin
   /// comes first when nobody else holds anything, else last.
@@ -52,6 +52,27 @@ extension Tracker {
     return isAlone ? [origin] + chosen : chosen + [origin]
   }
 
+  /// A peer that a client without our software may be sent to: it holds everything, was not accused
+  /// of anything, has a free upload, and is as near as such a one can be. Nil when there is none.
+  package func redirectTarget(
+    of id: PackageID, for address: IPAddress, now: Instant,
+    rng: inout some RandomNumberGenerator
+  ) -> Endpoint? {
+    guard let tableIndex = tableIndices[id], let table = tables[tableIndex] else { return nil }
+    var best: (rank: UInt64, endpoint: Endpoint)?
+    for index in candidates(among: table.members.count, rng: &rng) {
+      let member = table.members[index]
+      guard member.isCounted, member.held.isFull, let peer = peers[Int(member.slot)],
+        peer.demotedUntil <= now, peer.deadReports.isEmpty, !peer.speaksTLS,
+        !reputation.isAccused(peer.id), peer.uploads.active < peer.uploads.limit
+      else { continue }
+      let far: UInt64 = peer.isNear(address: address, site: "") ? 0 : 1
+      let rank = far << 56 | rng.next() >> 8
+      if best.map({ rank < $0.rank }) ?? true { best = (rank, peer.endpoint) }
+    }
+    return best?.endpoint
+  }
+
   /// All members of a small table; of a large one, some drawn at random and in that order.
   private func candidates(
     among count: Int, rng: inout some RandomNumberGenerator
@@ -66,7 +87,7 @@ extension Tracker {
     }
   }
 
-  private static let farRank: UInt64 = 2
+  private static let farRank: UInt64 = 4
 
   private static func isNear(_ key: UInt64) -> Bool { key >> 56 & farRank == 0 }
 
@@ -79,11 +100,14 @@ extension Tracker {
     else { return nil }
     if let asker, peers[Int(asker)]!.shuns(slot, now: now) { return nil }
     var rank: UInt64 = 0
-    if peers[Int(slot)]!.demotedUntil > now { rank |= 16 }
+    if peers[Int(slot)]!.demotedUntil > now { rank |= 32 }
     let rate = peers[Int(slot)]!.servedRate
-    if rate > 0, rate < servedRate / 4 { rank |= 8 }
-    if uploads.active >= uploads.limit { rank |= 4 }
-    if !peers[Int(slot)]!.isNear(address: address, site: site) { rank |= Self.farRank }
+    if rate > 0, rate < servedRate / 4 { rank |= 16 }
+    if uploads.active >= uploads.limit { rank |= 8 }
+    if !peers[Int(slot)]!.isNear(address: address, site: site) {
+      rank |= Self.farRank
+      if !peers[Int(slot)]!.isInRegion(ofSite: site) { rank |= 2 }
+    }
     if isEmpty { rank |= 1 }
     return rank
   }

@@ -127,30 +127,4 @@ extension Tracker {
     }
     return found
   }
-
-  package func snapshot() -> TrackerSnapshot {
-    var snapshot = TrackerSnapshot()
-    snapshot.peerCount = slots.count
-    snapshot.suspendedPeerCount = suspendedCount
-    snapshot.announceCount = announceCount
-    snapshot.complaintCount = complaintCount
-    snapshot.checkCount = checkCount
-    snapshot.packages = tables.compactMap { $0.map(Self.snapshot(of:)) }
-    snapshot.packages.sort { $0.package < $1.package }
-    return snapshot
-  }
-
-  private static func snapshot(of table: PackageTable) -> PackageSnapshot {
-    var snapshot = PackageSnapshot(package: table.id)
-    snapshot.pieceCount = table.geometry.pieceCount
-    snapshot.memberCount = table.members.count
-    snapshot.seedCount = table.members.reduce(0) { $0 + ($1.held.isFull ? 1 : 0) }
-    snapshot.heldPieceCount = table.heldPieceCount
-    snapshot.leasedPieceCount = table.leasedPieceCount
-    snapshot.originByteCount = table.originByteCount
-    snapshot.originCopies =
-      Double(table.originByteCount) / Double(max(1, table.geometry.byteCount))
-    snapshot.announceCount = table.announceCount
-    return snapshot
-  }
 }

@@ -8,6 +8,9 @@ package struct Tracker: Sendable {
   package let limits: TrackerLimits
   /// What the origin itself is sending now, told by its shell: shown in the referrals.
   package var originLoad = UploadLoad(active: 0, limit: 0, byteRate: 0)
+  /// What the origin has promised to clients that are not of the swarm, told by its shell: the
+  /// beginnings of their responses, as `OriginRoom` counts them.
+  package var originBacklogByteCount = 0
 
   var tables: [PackageTable?] = []
   var tableIndices: [PackageID: Int] = [:]
@@ -19,8 +22,10 @@ package struct Tracker: Sendable {
   private var deadlines = Heap<Deadline>()
   private var deadlineCount: UInt64 = 0
   var reputation: Reputation
-  private var originMeter = OriginMeter()
+  var originMeter = OriginMeter()
   var announceCount: UInt64 = 0
+  /// Bytes that peers were reported to have sent each other.
+  var peerByteCount = 0
   var complaintCount: UInt64 = 0
   var checkCount: UInt64 = 0
   var checks = CheckQueue()
@@ -111,6 +116,8 @@ package struct Tracker: Sendable {
       let wasServing = peer.isServing
       peer.endpoint = endpoint
       peer.site = announce.site
+      let hasMoved = peer.siteKey != SiteKey(label: peer.site, address: endpoint.address)
+      peer.siteKey = SiteKey(label: peer.site, address: endpoint.address)
       peer.uploads = announce.uploads
       peer.speaksTLS = announce.speaksTLS
       peer.deadline = deadline
@@ -118,7 +125,9 @@ package struct Tracker: Sendable {
         peer.isDown = false
         peer.deadReports = []
       }
+      peer.isAway = false
       peers[Int(slot)] = peer
+      if hasMoved { moveSite(slot) }
       if peer.isServing != wasServing { recount(slot) }
       return slot
     }
@@ -147,7 +156,8 @@ package struct Tracker: Sendable {
     if let known = tables[tableIndex]!.index(of: slot) {
       index = known
     } else {
-      index = tables[tableIndex]!.join(slot: slot, isServing: isServing)
+      index = tables[tableIndex]!.join(
+        slot: slot, isServing: isServing, site: peers[Int(slot)]!.siteKey)
       peers[Int(slot)]!.memberships.append(UInt32(tableIndex))
     }
     switch report.holdings {
@@ -160,14 +170,18 @@ package struct Tracker: Sendable {
     }
     for delivery in report.deliveries.prefix(PackageReport.deliveryCountMax) {
       take(delivery, from: slot)
+      noteUse(delivery, by: slot, tableIndex: tableIndex)
     }
     for complaint in report.complaints.prefix(PackageReport.complaintCountMax) {
       take(complaint, from: slot, tableIndex: tableIndex, now: now)
+      yieldIfGone(complaint.source)
     }
     var part = PackageReferral(package: report.package, pieceCount: report.pieceCount)
     part.wantsWhole = !tables[tableIndex]!.members[index].isKnown
     if !part.wantsWhole {
       part.leases = lease(report, slot: slot, tableIndex: tableIndex, now: now)
+      part.staysNear = tables[tableIndex]!.staysNear(index)
+      part.crossings = crossings(report, slot: slot, tableIndex: tableIndex, now: now)
     }
     part.sources = rankedSources(
       tableIndex: tableIndex, address: peers[Int(slot)]!.endpoint.address,
@@ -177,80 +191,12 @@ package struct Tracker: Sendable {
     return part
   }
 
-  private mutating func lease(
-    _ report: PackageReport, slot: UInt32, tableIndex: Int, now: Instant
-  ) -> [Lease] {
-    guard report.wantedPieceCount > 0, let peer = peers[Int(slot)],
-      let index = tables[tableIndex]!.index(of: slot)
-    else { return [] }
-    let pieceByteCount = tables[tableIndex]!.geometry.pieceByteCount
-    let leasedByteCount = tables[tableIndex]!.leasedPieceCount * pieceByteCount
-    let byteCountMax = max(
-      limits.leasedByteCountMin,
-      Int(Double(originMeter.byteRate) * limits.targetPeriod.seconds))
-    let term = term(leasedByteCount: leasedByteCount, peer: peer, pieceByteCount: pieceByteCount)
-    let request = LeaseRequest(
-      wantedPieceCount: report.wantedPieceCount,
-      reachable: report.isStarving ? reachable(from: slot, tableIndex: tableIndex, now: now) : nil,
-      byteRate: peer.originRate,
-      roomPieceCount: (byteCountMax - leasedByteCount) / pieceByteCount, deadline: now + term,
-      now: now)
-    guard request.roomPieceCount > 0 || report.isStarving else { return [] }
-    let runs = tables[tableIndex]!.lease(request, at: index)
-    if !runs.isEmpty { schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: now + term) }
-    return runs.map { Lease(run: $0, term: term) }
-  }
-
-  /// A second, and four times what the origin's line needs for all that is promised.
-  private func term(
-    leasedByteCount: Int, peer: PeerRecord, pieceByteCount: Int
-  ) -> Duration {
-    let rate = Double(max(originMeter.byteRate, peer.originRate, 128 << 10))
-    let expected = Double(leasedByteCount + 4 * pieceByteCount) / rate
-    let term = Duration.seconds(1) + .nanoseconds(Int64(min(expected * 4, 3_600) * 1e9))
-    return min(max(term, limits.leaseTerm.lowerBound), limits.leaseTerm.upperBound)
-  }
-
-  /// What the sources that are of use to a member hold together; in a large swarm, some of them.
-  private func reachable(from slot: UInt32, tableIndex: Int, now: Instant) -> PieceSet {
-    var union = PieceSet(pieceCount: tables[tableIndex]!.geometry.pieceCount)
-    for member in tables[tableIndex]!.members.prefix(limits.reachableCountMax)
-    where member.isCounted && member.slot != slot {
-      if peers[Int(slot)]!.shuns(member.slot, now: now) { continue }
-      union.formUnion(member.held)
-      if union.isFull { break }
-    }
-    return union
-  }
-
   private func promises(slot: UInt32, tableIndex: Int, now: Instant) -> [Promise] {
     guard let table = tables[tableIndex], let index = table.index(of: slot) else { return [] }
     return table.promised(to: table.members[index]).compactMap { grant in
       guard let holder = peers[Int(grant.slot)], holder.isServing else { return nil }
       return Promise(
         holder: holder.id, run: grant.run, expected: max(.zero, grant.expected - now))
-    }
-  }
-
-  /// The origin's shell tells how a response for `run` ended: `isComplete` false when it broke off
-  /// (the pieces wholly sent before that are not in `run`). Nil `peer` is a client that did not say
-  /// who it is.
-  package mutating func originSent(
-    _ run: PieceRun, of id: PackageID, to peer: PeerID?, byteCount: Int,
-    isComplete: Bool, now: Instant
-  ) {
-    originMeter.add(byteCount: max(0, byteCount), now: now)
-    guard let tableIndex = tableIndices[id] else { return }
-    tables[tableIndex]!.originByteCount += max(0, byteCount)
-    guard let peer, let slot = slots[peer] else { return }
-    guard let index = tables[tableIndex]!.index(of: slot) else { return }
-    if isComplete {
-      tables[tableIndex]!.noteSent(run, at: index)
-    } else {
-      // It may come back for the rest: its lease ends soon, not now.
-      let deadline = now + .seconds(1)
-      tables[tableIndex]!.limitLeases(at: index, to: deadline)
-      schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: deadline)
     }
   }
 
@@ -269,13 +215,13 @@ package struct Tracker: Sendable {
         }
       case .leases(let table):
         guard let index = tables[Int(table)]?.index(of: next.slot) else { continue }
-        _ = tables[Int(table)]!.expireLeases(at: index, now: now)
+        tables[Int(table)]!.expireLeases(at: index, now: now)
       }
     }
     for peer in reputation.expire(now: now) { reconsider(peer) }
   }
 
-  private mutating func schedule(_ subject: Deadline.Subject, slot: UInt32, at instant: Instant) {
+  mutating func schedule(_ subject: Deadline.Subject, slot: UInt32, at instant: Instant) {
     guard let peer = peers[Int(slot)] else { return }
     deadlineCount &+= 1
     deadlines.insert(
@@ -301,28 +247,5 @@ package struct Tracker: Sendable {
       guard let index = tables[Int(table)]?.index(of: slot) else { continue }
       tables[Int(table)]!.setCounted(peer.isServing, at: index)
     }
-  }
-}
-
-/// How fast the origin sends altogether, over half-second windows.
-struct OriginMeter: Sendable {
-  private static let window: Duration = .milliseconds(500)
-
-  private(set) var byteRate = 0
-  private var byteCount = 0
-  private var start: Instant?
-
-  mutating func add(byteCount: Int, now: Instant) {
-    self.byteCount += byteCount
-    guard let start else {
-      start = now
-      return
-    }
-    guard now - start >= Self.window else { return }
-    if let rate = Swarm.byteRate(byteCount: self.byteCount, duration: now - start) {
-      byteRate = smoothed(byteRate, rate)
-    }
-    self.byteCount = 0
-    self.start = now
   }
 }

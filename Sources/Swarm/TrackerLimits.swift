@@ -16,6 +16,13 @@ package struct TrackerLimits: Hashable, Sendable {
   /// A peer silent for this many intervals, and a second for the way, is dropped.
   package var missedIntervalCountMax = 2
   package var leaseTerm: ClosedRange<Duration> = .seconds(2)...(.seconds(20))
+  /// How long a member has to bring pieces into its site.
+  package var crossingTerm: Duration = .seconds(8)
+  /// Copies of a package that its origin may send to the swarm while all of it is out; nil leaves it
+  /// to what the swarm needs.
+  package var originCopiesMax: Double?
+  /// Bytes a second that the operator lets the origin send; nil when nothing limits it.
+  package var originByteRate: Int?
   /// What the origin has promised to send is at most what it can send in this time.
   package var targetPeriod: Duration = .milliseconds(500)
   /// Bytes leased out before the origin's speed is known.

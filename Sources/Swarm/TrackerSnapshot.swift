@@ -8,8 +8,30 @@ package struct TrackerSnapshot: Hashable, Sendable {
   package var complaintCount: UInt64 = 0
   /// Times the origin asked a peer that others complained of.
   package var checkCount: UInt64 = 0
+  /// Bytes that peers were reported to have sent each other.
+  package var peerByteCount = 0
+  /// The peers that sent others most, the most used first.
+  package var mostUsedPeers: [PeerUse] = []
   /// Ascending by id.
   package var packages: [PackageSnapshot] = []
+
+  /// The packages of which most was sent, by the origin and by peers, the most used first.
+  package func mostUsedPackages(countMax: Int) -> [PackageSnapshot] {
+    let used = packages.filter { $0.usedByteCount > 0 }
+    return Array(
+      used.sorted { ($1.usedByteCount, $0.package) < ($0.usedByteCount, $1.package) }
+        .prefix(countMax))
+  }
+}
+
+/// How much one peer has done for others.
+package struct PeerUse: Hashable, Sendable {
+  package var peer: PeerID
+  package var endpoint: Endpoint
+  package var site: String
+  /// As others reported it.
+  package var servedByteCount: Int
+  package var byteRate: Int
 }
 
 package struct PackageSnapshot: Hashable, Sendable {
@@ -27,4 +49,68 @@ package struct PackageSnapshot: Hashable, Sendable {
   /// The same in copies of the package.
   package var originCopies = 0.0
   package var announceCount: UInt64 = 0
+  /// Of them, those that members of the swarm asked for, in bytes and in copies; what is under way
+  /// is in it.
+  package var swarmByteCount = 0
+  package var swarmCopies = 0.0
+  /// Bytes that members were reported to have sent each other.
+  package var peerByteCount = 0
+  /// Sites of its serving members; 0 when more than can be told apart.
+  package var siteCount = 0
+
+  package var usedByteCount: Int { originByteCount + peerByteCount }
+}
+
+extension Tracker {
+  package func snapshot() -> TrackerSnapshot {
+    var snapshot = TrackerSnapshot()
+    snapshot.peerCount = slots.count
+    snapshot.suspendedPeerCount = suspendedCount
+    snapshot.announceCount = announceCount
+    snapshot.complaintCount = complaintCount
+    snapshot.checkCount = checkCount
+    snapshot.packages = tables.compactMap { $0.map(Self.snapshot(of:)) }
+    snapshot.packages.sort { $0.package < $1.package }
+    snapshot.peerByteCount = peerByteCount
+    snapshot.mostUsedPeers = mostUsedPeers()
+    return snapshot
+  }
+
+  private static let mostUsedCountMax = 10
+
+  private func mostUsedPeers() -> [PeerUse] {
+    var best: [PeerRecord] = []
+    func isBetter(_ one: PeerRecord, _ other: PeerRecord) -> Bool {
+      (other.servedByteCount, one.id) < (one.servedByteCount, other.id)
+    }
+    for case .some(let peer) in peers where peer.servedByteCount > 0 {
+      if best.count == Self.mostUsedCountMax, !isBetter(peer, best[best.count - 1]) { continue }
+      best.insert(peer, at: best.firstIndex { isBetter(peer, $0) } ?? best.count)
+      if best.count > Self.mostUsedCountMax { best.removeLast() }
+    }
+    return best.map {
+      PeerUse(
+        peer: $0.id, endpoint: $0.endpoint, site: $0.site, servedByteCount: $0.servedByteCount,
+        byteRate: $0.servedRate)
+    }
+  }
+
+  private static func snapshot(of table: PackageTable) -> PackageSnapshot {
+    var snapshot = PackageSnapshot(package: table.id)
+    snapshot.pieceCount = table.geometry.pieceCount
+    snapshot.memberCount = table.members.count
+    snapshot.seedCount = table.members.reduce(0) { $0 + ($1.held.isFull ? 1 : 0) }
+    snapshot.heldPieceCount = table.heldPieceCount
+    snapshot.leasedPieceCount = table.leasedPieceCount
+    snapshot.originByteCount = table.originByteCount
+    snapshot.originCopies =
+      Double(table.originByteCount) / Double(max(1, table.geometry.byteCount))
+    snapshot.announceCount = table.announceCount
+    snapshot.swarmByteCount = table.swarmByteCount
+    snapshot.swarmCopies =
+      Double(table.swarmByteCount) / Double(max(1, table.geometry.byteCount))
+    snapshot.peerByteCount = table.peerByteCount
+    snapshot.siteCount = table.sites.populatedCount
+    return snapshot
+  }
 }

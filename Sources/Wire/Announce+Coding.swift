@@ -103,8 +103,8 @@ extension PackageReport {
   private static let isStarvingFlag: UInt8 = 2
   private static let hasBitmapFlag: UInt8 = 4
 
-  /// Id, piece count, flags, wanted, no pieces, no deliveries, no complaints.
-  static let encodedByteCountMin = 37
+  /// Id, piece count, flags, wanted, rate, no pieces, no deliveries, no complaints.
+  static let encodedByteCountMin = 38
 
   func write(to writer: inout MessageWriter) {
     writer.digest(package.root)
@@ -128,6 +128,7 @@ extension PackageReport {
     }
     writer.byte(flags)
     writer.number(min(wantedPieceCount, pieceCount))
+    writer.number(min(peerByteRate, UploadLoad.byteRateMax))
     writer.append(holding.bytes)
     let deliveries = deliveries.prefix(Self.deliveryCountMax)
     writer.number(deliveries.count)
@@ -151,12 +152,15 @@ extension PackageReport {
     let flags = try reader.flags(
       bytes, known: Self.isWholeFlag | Self.isStarvingFlag | Self.hasBitmapFlag)
     let wanted = try reader.number(bytes, in: 0...pieceCount, "the wanted pieces")
+    let peerByteRate = try reader.number(
+      bytes, in: 0...UploadLoad.byteRateMax, "the rate of the peers")
     let holdings = try Self.readHoldings(&reader, bytes, flags, pieceCount)
     let deliveries = try Self.readDeliveries(&reader, bytes)
     let complaints = try Self.readComplaints(&reader, bytes, pieceCount)
     self.init(
       package: id, pieceCount: pieceCount, holdings: holdings, wantedPieceCount: wanted,
-      isStarving: flags & Self.isStarvingFlag != 0, deliveries: deliveries, complaints: complaints)
+      isStarving: flags & Self.isStarvingFlag != 0, peerByteRate: peerByteRate,
+      deliveries: deliveries, complaints: complaints)
   }
 
   private static func readHoldings(

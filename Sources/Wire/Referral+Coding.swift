@@ -35,6 +35,7 @@ extension Referral {
 
 extension PackageReferral {
   private static let wantsWholeFlag: UInt8 = 1
+  private static let staysNearFlag: UInt8 = 2
 
   /// Id, piece count, flags and four empty lists.
   static let encodedByteCountMin = 38
@@ -42,12 +43,15 @@ extension PackageReferral {
   func write(to writer: inout MessageWriter) {
     writer.digest(package.root)
     writer.number(pieceCount)
-    writer.byte(wantsWhole ? Self.wantsWholeFlag : 0)
-    let leases = leases.prefix(Self.leaseCountMax)
-    writer.number(leases.count)
-    for lease in leases {
-      writer.run(lease.run)
-      writer.duration(lease.term)
+    writer.byte(
+      (wantsWhole ? Self.wantsWholeFlag : 0) | (staysNear ? Self.staysNearFlag : 0))
+    for leases in [leases, crossings] {
+      let leases = leases.prefix(Self.leaseCountMax)
+      writer.number(leases.count)
+      for lease in leases {
+        writer.run(lease.run)
+        writer.duration(lease.term)
+      }
     }
     let sources = sources.prefix(Self.sourceCountMax)
     writer.number(sources.count)
@@ -67,8 +71,9 @@ extension PackageReferral {
   init(_ reader: inout MessageReader, _ bytes: Span<UInt8>) throws(WireError) {
     let id = PackageID(root: try reader.digest(bytes))
     let pieceCount = try reader.pieceCount(bytes)
-    let flags = try reader.flags(bytes, known: Self.wantsWholeFlag)
+    let flags = try reader.flags(bytes, known: Self.wantsWholeFlag | Self.staysNearFlag)
     let leases = try Self.readLeases(&reader, bytes, pieceCount)
+    let crossings = try Self.readLeases(&reader, bytes, pieceCount)
     let sourceCount = try reader.count(
       bytes, max: Self.sourceCountMax, elementByteCountMin: Source.encodedByteCountMin,
       "the source count")
@@ -85,7 +90,8 @@ extension PackageReferral {
     for _ in 0..<suspendedCount { suspended.append(try reader.peer(bytes)) }
     self.init(
       package: id, pieceCount: pieceCount, wantsWhole: flags & Self.wantsWholeFlag != 0,
-      leases: leases, sources: sources, promises: promises, suspended: suspended)
+      leases: leases, staysNear: flags & Self.staysNearFlag != 0, crossings: crossings,
+      sources: sources, promises: promises, suspended: suspended)
   }
 
   private static func readLeases(

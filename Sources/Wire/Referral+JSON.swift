@@ -20,11 +20,14 @@ extension PackageReferral {
       json.member("id", package.hex)
       json.member("piece_count", pieceCount)
       json.member("wants_whole", wantsWhole)
-      json.array("leases") { json in
-        for lease in leases {
-          json.object { json in
-            lease.run.write(to: &json)
-            json.member("term_seconds", lease.term.seconds)
+      json.member("stays_near", staysNear)
+      for (name, leases) in [("leases", leases), ("crossings", crossings)] {
+        json.array(name) { json in
+          for lease in leases {
+            json.object { json in
+              lease.run.write(to: &json)
+              json.member("term_seconds", lease.term.seconds)
+            }
           }
         }
       }

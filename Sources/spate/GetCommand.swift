@@ -25,6 +25,9 @@ struct GetCommand: ParsableCommand {
   @Option(help: "ADDR:PORT or PORT to serve other peers on. [default: any port]")
   var listen: [ListenArgument] = []
 
+  @Option(help: "A label for machines that are near each other: NAME or REGION/NAME.")
+  var site = ""
+
   @Option(help: "Go on serving others for this long when done, such as 30s or 10m.")
   var seedFor = DurationArgument(argument: "0")!
 
@@ -42,7 +45,12 @@ struct GetCommand: ParsableCommand {
     help: "How much to log: error, warning, notice, info, debug or trace. [default: critical]")
   var level: LogLevelArgument?
 
-  func validate() throws { _ = try parseURL(url) }
+  func validate() throws {
+    guard site.utf8.count <= Announce.siteByteCountMax else {
+      throw ValidationError("--site has at most \(Announce.siteByteCountMax) bytes")
+    }
+    _ = try parseURL(url)
+  }
 
   func run() throws {
     StandardErrorLog.bootstrap(level: level?.level ?? .critical)
@@ -51,6 +59,7 @@ struct GetCommand: ParsableCommand {
       url: try parseURL(url), listen: listen.isEmpty ? [anyPort] : listen.map(\.endpoint))
     configuration.output = output
     configuration.cache = cache
+    configuration.site = site
     configuration.seedFor = seedFor.duration
     configuration.authorities = ca
     configuration.speaksTLSAmongPeers = peerTls

@@ -41,6 +41,26 @@ struct OriginCommand: ParsableCommand {
   @Flag(help: "Answer a directory's name with a list of its files.")
   var listDirectories = false
 
+  @Option(
+    help: """
+      Send at most this many copies of a package to the swarm while peers hold all of it, such as \
+      1.5.
+      """)
+  var originCopies: Double?
+
+  @Option(help: "Bytes of content a second in all, such as 10MB/s or 100Mbit.")
+  var originRate: RateArgument?
+
+  @Option(help: "Responses at a time to clients that are not of the swarm.")
+  var maxPlain: Int?
+
+  @Flag(
+    help: """
+      Send clients that are not of the swarm to a peer when there is no room for them. What they \
+      get there is not verified.
+      """)
+  var redirectPlain = false
+
   @Option(help: "Who the manifests say published the files. [default: this host's name]")
   var publisher: String?
 
@@ -52,6 +72,14 @@ struct OriginCommand: ParsableCommand {
     }
     guard tlsListen.isEmpty || !tlsCert.isEmpty else {
       throw ValidationError("--tls-listen needs --tls-cert and --tls-key")
+    }
+    if let originCopies {
+      guard originCopies.isFinite, (1...1e6).contains(originCopies) else {
+        throw ValidationError("--origin-copies is at least 1")
+      }
+    }
+    if let maxPlain {
+      guard maxPlain > 0 else { throw ValidationError("--max-plain is at least 1") }
     }
     guard (1...1_024).contains(loops ?? 1) else {
       throw ValidationError("--loops is between 1 and 1024")
@@ -72,6 +100,10 @@ struct OriginCommand: ParsableCommand {
       .init(certificateFile: $0, keyFile: $1)
     }
     configuration.listsDirectories = listDirectories
+    configuration.copiesMax = originCopies
+    configuration.byteRateMax = originRate?.byteRate
+    configuration.plainCountMax = maxPlain
+    configuration.redirectsPlain = redirectPlain
     configuration.version = Spate.version
     do throws(OriginError) {
       try OriginServer(configuration).run()

@@ -28,7 +28,7 @@ struct PeerCommand: ParsableCommand {
   @Option(help: "ADDR:PORT or PORT to serve local programs on.")
   var gateway: GatewayArgument?
 
-  @Option(help: "A label for machines that are near each other.")
+  @Option(help: "A label for machines that are near each other: NAME or REGION/NAME.")
   var site = ""
 
   @Option(help: "Uploads to other peers at a time.")

@@ -73,10 +73,13 @@ extension EndToEnd {
     }
 
     /// Peers that hold everything and give it away slowly.
-    private func seeds(_ count: Int, _ arguments: [String]) throws -> [Peer] {
+    private func seeds(
+      _ count: Int, _ arguments: [String], of other: Origin? = nil
+    ) throws -> [Peer] {
       try (0..<count).map { index in
         let peer = try Peer(
-          of: "http://127.0.0.1:\(origin.port)", cache: "cache\(index)", arguments, in: folder)
+          of: "http://127.0.0.1:\((other ?? origin).port)", cache: "cache\(index)", arguments,
+          in: folder)
         #expect(try peer.fetch("/file.bin").body.count == Self.byteCount)
         return peer
       }
@@ -112,7 +115,11 @@ extension EndToEnd {
     }
 
     @Test func downloadsOutliveTheOrigin() throws {
-      let peers = try seeds(2, ["--upload-rate", "4MB/s"])
+      // One that does not help against slow peers: what the relay lets through is for referrals.
+      let origin = try Origin(
+        folder["root"], ["--origin-copies", "1"], state: "frugal", in: folder)
+      try origin.manifest("/file.bin")
+      let peers = try seeds(2, ["--upload-rate", "4MB/s"], of: origin)
       #expect(try origin.sentContentByteCount >= Self.byteCount)
       let relay = try Relay(to: origin.port, allowance: 256 << 10)
       let downloads = try (0..<3).map {

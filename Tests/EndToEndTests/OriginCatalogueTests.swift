@@ -48,16 +48,16 @@ extension EndToEnd {
     @Test func aRestartHashesNothingAgain() throws {
       let first = try Origin(folder["root"], in: folder)
       try first.manifest("/file.bin")
-      #expect(try first.metric("spate_catalogue_hashed_files") == 1)
+      #expect(try first.metric("spate_catalogue_hashed_files_total") == 1)
       #expect(try first.terminate() == .code(0))
       let second = try Origin(folder["root"], in: folder)
       #expect(try second.manifest("/file.bin")["id"] as? String == packageID(of: bytes))
-      #expect(try second.metric("spate_catalogue_hashed_files") == 0)
+      #expect(try second.metric("spate_catalogue_hashed_files_total") == 0)
       second.program.send(SIGKILL)
       _ = try second.program.wait()
       let third = try Origin(folder["root"], in: folder)
       try third.manifest("/file.bin")
-      #expect(try third.metric("spate_catalogue_hashed_files") == 0)
+      #expect(try third.metric("spate_catalogue_hashed_files_total") == 0)
     }
 
     @Test func aManifestSaysWhatThePackageIs() throws {

@@ -39,17 +39,19 @@ struct DownloadFixture {
   /// Answers the announce under way.
   mutating func refer(
     leases: [PieceRun] = [], sources: [Int] = [], wantsWhole: Bool = false,
-    promises: [Promise] = [], after duration: Duration = .zero
+    promises: [Promise] = [], near: [Int] = [], staysNear: Bool = false,
+    crossings: [PieceRun] = [], after duration: Duration = .zero
   ) {
     let load = UploadLoad(active: 0, limit: 4, byteRate: 0)
     let referral = PackageReferral(
       package: Self.package, pieceCount: download.geometry.pieceCount, wantsWhole: wantsWhole,
-      leases: leases.map { Lease(run: $0, term: .seconds(5)) },
+      leases: leases.map { Lease(run: $0, term: .seconds(5)) }, staysNear: staysNear,
+      crossings: crossings.map { Lease(run: $0, term: .seconds(5)) },
       sources: sources.map {
         Source(
           peer: Self.peer($0),
           endpoint: Endpoint(address: .v4(UInt32($0)), port: 1), heldPieceCount: 1,
-          uploads: load, isNear: false)
+          uploads: load, isNear: near.contains($0))
       },
       promises: promises)
     tell(.referred(referral, interval: .seconds(1)), after: duration)

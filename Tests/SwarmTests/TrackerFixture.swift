@@ -26,6 +26,7 @@ struct TrackerFixture {
   @discardableResult
   mutating func say(
     _ number: Int, _ holdings: Holdings? = nil, wanted: Int = 0, starving: Bool = false,
+    peerByteRate: Int = 0,
     complaints: [Complaint] = [], deliveries: [Delivery] = [], port: UInt16 = 4_000,
     leaving: Bool = false, active: Int = 0,
     site: String = ""
@@ -33,7 +34,7 @@ struct TrackerFixture {
     let report = PackageReport(
       package: Self.package, pieceCount: geometry.pieceCount,
       holdings: holdings ?? .whole(PieceSet(pieceCount: geometry.pieceCount)),
-      wantedPieceCount: wanted, isStarving: starving,
+      wantedPieceCount: wanted, isStarving: starving, peerByteRate: peerByteRate,
       deliveries: deliveries, complaints: complaints)
     let announce = Announce(
       peer: Self.peer(number), port: port, site: site, isLeaving: leaving,

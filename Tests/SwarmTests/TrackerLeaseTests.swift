@@ -33,16 +33,65 @@ import Testing
     #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases.isEmpty == false)
   }
 
-  @Test func aBrokenResponseReturnsTheLeaseSoon() {
+  @Test func aBrokenResponseReturnsItsRestAtOnce() {
     var fixture = Fixture(pieceCount: 4)
-    let lease = fixture.say(1, wanted: 4)!.leases[0]
+    let leases = fixture.say(1, wanted: 4)!.leases
+    #expect(Fixture.pieces(leases) == [0, 1, 2, 3])
     fixture.say(2)
-    fixture.tracker.originSent(
-      lease.run, of: Fixture.package, to: Fixture.peer(1), byteCount: 0,
-      isComplete: false, now: fixture.now)
     #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases == [])
-    fixture.pass(.milliseconds(1_001))
+    let rest = PieceRun(first: PieceIndex(1), count: 2)
+    fixture.tracker.originSent(
+      rest, of: Fixture.package, to: Fixture.peer(1), byteCount: 0,
+      isComplete: false, now: fixture.now)
+    var got: [Int] = []
+    for _ in 0..<4 {
+      let leases = fixture.say(2, Fixture.nothing, wanted: 4)!.leases
+      got += Fixture.pieces(leases)
+      fixture.say(2, .changes(gained: leases.map(\.run), evicted: []))
+    }
+    #expect(got == [1, 2])
+  }
+
+  @Test func aResponseThatStandsStillReturnsItsRestAndItsPeerComesLast() {
+    var fixture = Fixture(pieceCount: 4)
+    fixture.say(1, .whole(fixture.set(0..<1)))
+    let leases = fixture.say(1, Fixture.nothing, wanted: 3)!.leases
+    #expect(Fixture.pieces(leases) == [1, 2, 3])
+    fixture.say(2, .whole(fixture.set(0..<1)))
+    fixture.tracker.originStalled(
+      leases[0].run, of: Fixture.package, to: Fixture.peer(1), now: fixture.now)
     #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases.isEmpty == false)
+    let sources = fixture.say(3)!.sources.map(\.peer)
+    #expect(sources == [Fixture.peer(2), Fixture.peer(1), .origin])
+  }
+
+  @Test func aPeerWhoseLastConnectionEndsIsGoneUntilItSpeaks() {
+    var fixture = Fixture(pieceCount: 4)
+    fixture.say(1, .whole(fixture.set(0..<2)))
+    let known = [9, 1, 1].map { fixture.tracker.connected(Fixture.peer($0)) }
+    #expect(known == [false, true, true])
+    #expect(Fixture.pieces(fixture.say(1, Fixture.nothing, wanted: 2)!.leases) == [2, 3])
+    fixture.say(2)
+    fixture.tracker.disconnected(Fixture.peer(1))
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases == [])
+    fixture.tracker.disconnected(Fixture.peer(1))
+    #expect(!fixture.say(2, Fixture.nothing)!.sources.contains { $0.peer == Fixture.peer(1) })
+    #expect(fixture.tracker.snapshot().packages[0].heldPieceCount == 0)
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases.isEmpty == false)
+    fixture.say(1, Fixture.nothing)
+    #expect(fixture.tracker.snapshot().packages[0].heldPieceCount == 2)
+    fixture.tracker.disconnected(Fixture.peer(1))
+    #expect(fixture.tracker.snapshot().packages[0].heldPieceCount == 2)
+  }
+
+  @Test func aComplaintReturnsTheLeasesOfWhomTheOriginDoesNotHear() {
+    var fixture = Fixture(pieceCount: 4)
+    fixture.say(1, wanted: 4)
+    fixture.say(2)
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4)?.leases == [])
+    let dead = Complaint(source: Fixture.peer(1), kind: .dead, piece: PieceIndex(0))
+    let answer = fixture.say(2, Fixture.nothing, wanted: 4, complaints: [dead])
+    #expect(answer?.leases.isEmpty == false)
   }
 
   @Test func aLeaverReturnsItsLeasesAndItsPiecesAtOnce() {

@@ -29,7 +29,7 @@ enum Sample {
       PackageReport(
         package: id, pieceCount: 300,
         holdings: .changes(gained: [run(0, 4), run(200, 100)], evicted: [run(5, 1)]),
-        wantedPieceCount: 12, isStarving: true,
+        wantedPieceCount: 12, isStarving: true, peerByteRate: 3 << 20,
         deliveries: [
           Delivery(source: .origin, byteCount: 1 << 40, duration: .microseconds(1_234_567))
         ],
@@ -47,7 +47,8 @@ enum Sample {
     packages: [
       PackageReferral(
         package: id, pieceCount: 300, wantsWhole: true,
-        leases: [Lease(run: run(10, 5), term: .seconds(4))],
+        leases: [Lease(run: run(10, 5), term: .seconds(4))], staysNear: true,
+        crossings: [Lease(run: run(30, 2), term: .seconds(8))],
         sources: [
           Source(
             peer: .origin, endpoint: Endpoint(address: .loopback, port: 8_080),
@@ -175,6 +176,8 @@ enum Sample {
     let package = PackageReferral(
       package: Sample.id, pieceCount: 8_192, wantsWhole: true,
       leases: Array(repeating: Lease(run: piece, term: .seconds(1 << 25)), count: 64),
+      staysNear: true,
+      crossings: Array(repeating: Lease(run: piece, term: .seconds(1 << 25)), count: 64),
       sources: Array(
         repeating: Source(
           peer: peer, endpoint: Endpoint(address: .v6(.max, .max), port: .max),

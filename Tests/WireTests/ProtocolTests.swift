@@ -39,7 +39,8 @@ import Testing
     packages: [
       PackageReferral(
         package: id, pieceCount: 300,
-        leases: [Lease(run: Sample.run(4, 4), term: .seconds(5))],
+        leases: [Lease(run: Sample.run(4, 4), term: .seconds(5))], staysNear: true,
+        crossings: [Lease(run: Sample.run(16, 2), term: .seconds(4))],
         sources: [
           Source(
             peer: other, endpoint: Endpoint(address: .v4(0xc000_0207), port: 6_881),
@@ -59,7 +60,7 @@ import Testing
         PackageReport(
           package: Self.id, pieceCount: 300,
           holdings: .changes(gained: [Sample.run(0, 4)], evicted: []), wantedPieceCount: 8,
-          isStarving: true,
+          isStarving: true, peerByteRate: 2_000_000,
           deliveries: [
             Delivery(source: .origin, byteCount: 262_144, duration: .milliseconds(50))
           ],
