@@ -9,6 +9,7 @@ extension Download {
     neighbours[index].lastProgress = now
     lastArrival = now
     speed.add(byteCount: byteCount, now: now)
+    if !request.source.isOrigin { width.add(byteCount: byteCount, now: now) }
   }
 
   mutating func arrived(

@@ -48,7 +48,7 @@ import Testing
 
   @Test func theRarestComesFirst() {
     var limits = DownloadLimits()
-    limits.sourceCountMax = 1
+    limits.sourceCounts = 1...1
     limits.requestsPerSourceMax = 1
     limits.runByteCountMax = 1
     var fixture = Fixture(pieceCount: 4, limits: limits)
@@ -62,7 +62,7 @@ import Testing
 
   @Test func aReaderComesBeforeRarity() {
     var limits = DownloadLimits()
-    limits.sourceCountMax = 1
+    limits.sourceCounts = 1...1
     limits.requestsPerSourceMax = 1
     limits.wantedSpread = 1
     limits.runByteCountMax = 1
