@@ -65,11 +65,6 @@ static inline int spate_openat2(int directory, const char *path, uint64_t flags,
 static const uint64_t spate_resolve_beneath = RESOLVE_BENEATH;
 static const uint64_t spate_resolve_no_magiclinks = RESOLVE_NO_MAGICLINKS;
 
-// renameat2(2) with RENAME_NOREPLACE (1): fails with EEXIST where rename(2) would replace.
-static inline int spate_rename_noreplace(const char *from, const char *to) {
-  return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1u);
-}
-
 // fallocate(2), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE (2 | 1).
 static inline int spate_punch_hole(int fd, off_t offset, off_t count) {
   return fallocate(fd, 2 | 1, offset, count);
@@ -102,9 +97,6 @@ static inline int spate_get_open_file_limit(struct rlimit *limit) {
 }
 static inline int spate_set_open_file_limit(const struct rlimit *limit) {
   return setrlimit(RLIMIT_NOFILE, limit);
-}
-static inline int spate_resource_usage(struct rusage *usage) {
-  return getrusage(RUSAGE_SELF, usage);
 }
 
 // sigaction(2): the handler is one member of a union behind a macro.

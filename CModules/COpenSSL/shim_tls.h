@@ -25,6 +25,11 @@ static inline int spate_tls_configure(SSL_CTX *context, int wants_kernel) {
   return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
 }
 
+// EVP_EC_gen, and the kind of a name's text.
+static inline EVP_PKEY *spate_tls_make_key(void) { return EVP_EC_gen("P-256"); }
+static const int spate_tls_ascii = MBSTRING_ASC;
+static const int spate_tls_digest_max = EVP_MAX_MD_SIZE;
+
 // SSL_CTX_set_session_cache_mode: tickets only, nothing is remembered here.
 static inline void spate_tls_no_session_cache(SSL_CTX *context) {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
@@ -81,6 +86,7 @@ static inline int spate_tls_is_unexpected_end(unsigned long code) {
 }
 
 static const int spate_tls_verify_peer = SSL_VERIFY_PEER;
+static const int spate_tls_verify_none = SSL_VERIFY_NONE;
 static const int spate_tls_pem = SSL_FILETYPE_PEM;
 
 // Readies the cipher and the code of a ticket (RFC 5077 section 4): AES-256-CBC and

@@ -11,17 +11,20 @@ package struct Announce: Hashable, Sendable {
   package var site: String
   /// The last word of a peer that is going away.
   package var isLeaving: Bool
+  /// It serves by TLS only, with a certificate whose fingerprint is its id.
+  package var speaksTLS: Bool
   package var uploads: UploadLoad
   package var reports: [PackageReport]
 
   package init(
-    peer: PeerID, port: UInt16, site: String, isLeaving: Bool, uploads: UploadLoad,
-    reports: [PackageReport]
+    peer: PeerID, port: UInt16, site: String, isLeaving: Bool, speaksTLS: Bool = false,
+    uploads: UploadLoad, reports: [PackageReport]
   ) {
     self.peer = peer
     self.port = port
     self.site = site
     self.isLeaving = isLeaving
+    self.speaksTLS = speaksTLS
     self.uploads = uploads
     self.reports = reports
   }

@@ -14,6 +14,7 @@ package struct PackageReferral: Hashable, Sendable {
   package static let sourceCountMax = 64
   package static let leaseCountMax = 64
   package static let promiseCountMax = 256
+  package static let suspendedCountMax = 32
 
   package var package: PackageID
   package var pieceCount: Int
@@ -25,10 +26,12 @@ package struct PackageReferral: Hashable, Sendable {
   package var sources: [Source]
   /// Pieces this peer lacks that others are about to have.
   package var promises: [Promise]
+  /// Holders that were found to send wrong bytes: nothing is to be taken from them.
+  package var suspended: [PeerID]
 
   package init(
     package id: PackageID, pieceCount: Int, wantsWhole: Bool = false, leases: [Lease] = [],
-    sources: [Source] = [], promises: [Promise] = []
+    sources: [Source] = [], promises: [Promise] = [], suspended: [PeerID] = []
   ) {
     self.package = id
     self.pieceCount = pieceCount
@@ -36,6 +39,7 @@ package struct PackageReferral: Hashable, Sendable {
     self.leases = leases
     self.sources = sources
     self.promises = promises
+    self.suspended = suspended
   }
 }
 
@@ -59,15 +63,19 @@ package struct Source: Hashable, Sendable {
   package var uploads: UploadLoad
   /// It is in the asker's own site.
   package var isNear: Bool
+  /// It serves by TLS only, with a certificate whose fingerprint is its id.
+  package var speaksTLS: Bool
 
   package init(
-    peer: PeerID, endpoint: Endpoint, heldPieceCount: Int, uploads: UploadLoad, isNear: Bool
+    peer: PeerID, endpoint: Endpoint, heldPieceCount: Int, uploads: UploadLoad, isNear: Bool,
+    speaksTLS: Bool = false
   ) {
     self.peer = peer
     self.endpoint = endpoint
     self.heldPieceCount = heldPieceCount
     self.uploads = uploads
     self.isNear = isNear
+    self.speaksTLS = speaksTLS
   }
 }
 

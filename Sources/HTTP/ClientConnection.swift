@@ -40,12 +40,17 @@ package final class ClientConnection: StreamHandler {
   private var scratch: [UInt8] = []
 
   /// - Parameter host: the value of `Host`, as the URL names the server.
-  package init(_ loop: EventLoop, to endpoint: Endpoint, host: String, tls: TLSClient? = nil) {
+  package init(
+    _ loop: EventLoop, to endpoint: Endpoint, host: String, tls: TLSClient? = nil,
+    expecting fingerprint: TLSFingerprint? = nil
+  ) {
     self.loop = loop
     self.endpoint = endpoint
     self.host = host
+    precondition(fingerprint == nil || tls != nil, "a certificate is expected of TLS only")
     stream = Stream.connect(
-      loop, to: endpoint, tls: tls, serverName: Self.serverName(of: host))
+      loop, to: endpoint, tls: tls, serverName: Self.serverName(of: host),
+      expecting: fingerprint)
     stream.handler = self
     selfUntilClosed = self
     timer = Timer(loop) { [unowned self] in self.fail(.timedOut) }

@@ -69,6 +69,7 @@ extension OriginLoop {
       json.member("suspended_peers", tracker.suspendedPeerCount)
       json.member("announces", Int(clamping: tracker.announceCount))
       json.member("complaints", Int(clamping: tracker.complaintCount))
+      json.member("source_checks", Int(clamping: tracker.checkCount))
       json.member("packages", tracker.packages.count)
     }
     json.array("packages") { json in

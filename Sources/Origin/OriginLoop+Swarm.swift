@@ -25,6 +25,7 @@ extension OriginLoop {
       }
       self.generator = generator
       send(referral, head, bytes, connection)
+      if announce.reports.contains(where: { !$0.complaints.isEmpty }) { beginInquiries() }
     } catch {
       refuse(error, connection)
     }

@@ -29,6 +29,9 @@ final class OriginLoop: RequestHandler {
   var manifestWaits: [ObjectIdentifier: ManifestWait] = [:]
   var haveStreams: [ObjectIdentifier: HaveStream] = [:]
   var treeMailbox: Mailbox<TreeAnswer>?
+  /// Peers that are being asked because others complained of them.
+  var inquiries: [ObjectIdentifier: SourceInquiry] = [:]
+  var inquiryMailbox: Mailbox<InquiryAnswer>?
 
   /// Called when nothing is left to do, perhaps twice; without it the loop stops by itself.
   var whenDone: (() -> Void)?
@@ -45,6 +48,7 @@ final class OriginLoop: RequestHandler {
     server = Server(loop, handler: self, limits: ServerLimits(), statistics: metrics.statistics)
     state.metrics.add(metrics)
     treeMailbox = try Mailbox(loop) { [unowned self] in self.answer($0) }
+    inquiryMailbox = try Mailbox(loop) { [unowned self] in self.learned($0) }
   }
 
   deinit { scratch.deallocate() }

@@ -138,6 +138,10 @@ final class OriginMetrics: Sendable {
       ),
       ("spate_announces", "Announces so far.", { Int(clamping: $0.announceCount) }),
       ("spate_complaints", "Complaints of peers so far.", { Int(clamping: $0.complaintCount) }),
+      (
+        "spate_source_checks", "Times a peer was asked because others complained of it.",
+        { Int(clamping: $0.checkCount) }
+      ),
     ]
     for (name, help, read) in gauges {
       registry.computed(name, help: help) { [unowned state] in

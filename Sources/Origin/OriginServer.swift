@@ -65,7 +65,8 @@ package final class OriginServer {
     }
     let perLoop = (descriptorCount - Self.reservedDescriptorCount) / 4 / configuration.loopCount
     return OriginState(
-      configuration, root: root, tls: try openTLS(), catalogue: try openCatalogue(root),
+      configuration, root: root, tls: try openTLS(), peerTLS: try openPeerTLS(),
+      catalogue: try openCatalogue(root),
       workers: workers,
       metrics: OriginMetrics(), log: log,
       cachedFileCountMax: min(max(perLoop, 1), Self.cachedFileCountMax))
@@ -110,6 +111,14 @@ package final class OriginServer {
         })
     } catch {
       throw .certificate(reason: error.description)
+    }
+  }
+
+  private func openPeerTLS() throws(OriginError) -> TLSClient {
+    do {
+      return try TLSClient.forPeers()
+    } catch {
+      throw .system("cannot speak TLS: \(error)")
     }
   }
 

@@ -13,6 +13,8 @@ final class OriginState: Sendable {
   let root: DirectoryRoot
   /// One for all loops: a session begun on one is resumed on another. Nil without TLS.
   let tls: TLSServer?
+  /// For the peers that speak TLS and are asked something.
+  let peerTLS: TLSClient
   let catalogue: Catalogue
   let tracker = Mutex(Tracker())
   /// Does what may wait for a disk or takes long: parts of the tree below the piece layer.
@@ -30,13 +32,14 @@ final class OriginState: Sendable {
   private static let linksToldCountMax = 1_000
 
   init(
-    _ configuration: OriginConfiguration, root: DirectoryRoot, tls: TLSServer?,
+    _ configuration: OriginConfiguration, root: DirectoryRoot, tls: TLSServer?, peerTLS: TLSClient,
     catalogue: Catalogue, workers: WorkerPool, metrics: OriginMetrics, log: Logger,
     cachedFileCountMax: Int
   ) {
     self.configuration = configuration
     self.root = root
     self.tls = tls
+    self.peerTLS = peerTLS
     self.catalogue = catalogue
     self.workers = workers
     self.metrics = metrics

@@ -21,9 +21,13 @@ final class ConnectionPool {
   /// A connection for one more request to `endpoint`.
   /// - Parameter isExclusive: it will be busy for as long as it lives, so it is not shared.
   func connection(
-    to endpoint: Endpoint, host: String, tls: TLSClient?, isExclusive: Bool = false
+    to endpoint: Endpoint, host: String, tls: TLSClient?,
+    expecting fingerprint: TLSFingerprint? = nil, isExclusive: Bool = false
   ) -> ClientConnection {
-    if isExclusive { return ClientConnection(loop, to: endpoint, host: host, tls: tls) }
+    if isExclusive {
+      return ClientConnection(
+        loop, to: endpoint, host: host, tls: tls, expecting: fingerprint)
+    }
     let open = usable(endpoint)
     if let idle = open.first(where: { $0.outstandingCount == 0 }) { return idle }
     let quietest = open.min { $0.outstandingCount < $1.outstandingCount }
@@ -33,7 +37,8 @@ final class ConnectionPool {
     {
       return quietest
     }
-    let connection = ClientConnection(loop, to: endpoint, host: host, tls: tls)
+    let connection = ClientConnection(
+      loop, to: endpoint, host: host, tls: tls, expecting: fingerprint)
     connections[endpoint, default: []].append(connection)
     return connection
   }

@@ -48,8 +48,9 @@ package final class Getter {
       self.loop = loop
       let origin = try Node.address(
         of: configuration.url, authorities: configuration.authorities)
-      let settings = Node.Settings(
+      var settings = Node.Settings(
         listen: configuration.listen, cache: configuration.cache ?? output.workDirectory)
+      settings.speaksTLS = configuration.speaksTLSAmongPeers
       let node = try Node(
         loop, origin: origin, settings: settings, counters: PeerCounters(), log: log)
       self.node = node

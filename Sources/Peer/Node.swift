@@ -22,6 +22,8 @@ final class Node {
     var site = ""
     var uploadCountMax = PeerConfiguration.uploadCountMaxDefault
     var uploadByteRate: Int?
+    /// Among peers, TLS and nothing else.
+    var speaksTLS = false
   }
 
   /// How long a connection may be silent in the middle of a run; the download itself looks closer.
@@ -51,6 +53,10 @@ final class Node {
   private(set) lazy var tracker = TrackerLink(self)
   private(set) lazy var opening = PackageOpening(self)
 
+  /// Its certificate's fingerprint is our id; nil when we speak plain HTTP among peers.
+  private let identity: PeerIdentity?
+  /// Made when the first source that speaks TLS is met: most swarms have none.
+  private lazy var peerTLS = makePeerTLS()
   private var handler: PeerHandler?
   private var control: ClientConnection?
   private var paused: [ClientConnection] = []
@@ -72,7 +78,16 @@ final class Node {
     self.settings = settings
     self.counters = counters
     self.log = log
-    id = .random(using: &random)
+    do throws(TLSError) {
+      identity = settings.speaksTLS ? try PeerIdentity() : nil
+    } catch {
+      throw PeerError("cannot start: \(error)")
+    }
+    if let fingerprint = identity?.fingerprint {
+      id = PeerID(high: fingerprint.high, low: fingerprint.low)
+    } else {
+      id = .random(using: &random)
+    }
     idText = Array("\(id)".utf8)
     uploads = UploadGate(slotCount: settings.uploadCountMax, byteRate: settings.uploadByteRate)
     pool = ConnectionPool(loop)
@@ -109,18 +124,26 @@ final class Node {
     let server = Server(loop, handler: handler, statistics: counters.server)
     self.server = server
     var endpoints: [Endpoint] = []
+    var tls: TLSServer?
+    if let identity {
+      do throws(TLSError) {
+        tls = try TLSServer(identity)
+      } catch {
+        throw PeerError("cannot listen: \(error)")
+      }
+    }
     for endpoint in settings.listen {
-      endpoints.append(try Self.listen(server, on: endpoint))
+      endpoints.append(try Self.listen(server, on: endpoint, tls: tls))
     }
     port = endpoints.first?.port ?? 0
     return endpoints
   }
 
   static func listen(
-    _ server: Server, on endpoint: Endpoint
+    _ server: Server, on endpoint: Endpoint, tls: TLSServer? = nil
   ) throws(PeerError) -> Endpoint {
     do throws(SystemError) {
-      return try server.listen(on: endpoint)
+      return try server.listen(on: endpoint, tls: tls)
     } catch {
       throw PeerError("cannot listen on \(endpoint): \(error)")
     }
@@ -128,8 +151,8 @@ final class Node {
 
   func announce(reports: [PackageReport], isLeaving: Bool) -> Announce {
     Announce(
-      peer: id, port: port, site: settings.site, isLeaving: isLeaving, uploads: uploads.load,
-      reports: reports)
+      peer: id, port: port, site: settings.site, isLeaving: isLeaving,
+      speaksTLS: settings.speaksTLS, uploads: uploads.load, reports: reports)
   }
 
   // MARK: Transfers
@@ -195,18 +218,31 @@ final class Node {
 
   // MARK: Connections
 
-  func connection(to source: PeerID, at endpoint: Endpoint?) -> ClientConnection? {
+  func connection(to source: PeerID, at address: PeerAddress?) -> ClientConnection? {
     if source.isOrigin { return originConnection() }
-    guard let endpoint else { return nil }
-    return pool.connection(to: endpoint, host: "\(endpoint)", tls: nil)
+    return address.flatMap { connection(to: $0) }
+  }
+
+  private func makePeerTLS() -> TLSClient? {
+    do throws(TLSError) {
+      return try TLSClient.forPeers()
+    } catch {
+      log.error("cannot speak TLS with peers: \(error)")
+      return nil
+    }
+  }
+
+  /// Nil when it speaks TLS and we cannot.
+  func connection(to address: PeerAddress, isExclusive: Bool = false) -> ClientConnection? {
+    let tls = address.fingerprint == nil ? nil : peerTLS
+    if address.fingerprint != nil, tls == nil { return nil }
+    return pool.connection(
+      to: address.endpoint, host: "\(address.endpoint)", tls: tls,
+      expecting: address.fingerprint, isExclusive: isExclusive)
   }
 
   func originConnection() -> ClientConnection {
     pool.connection(to: origin.endpoint, host: origin.url.authority, tls: origin.tls)
-  }
-
-  func exclusiveConnection(to endpoint: Endpoint) -> ClientConnection {
-    pool.connection(to: endpoint, host: "\(endpoint)", tls: nil, isExclusive: true)
   }
 
   /// To the origin, for what must not wait behind a run.

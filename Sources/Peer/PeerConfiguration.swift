@@ -20,6 +20,8 @@ package struct PeerConfiguration: Sendable {
   package var uploadByteRate: Int?
   /// A PEM file of authorities to trust instead of the system's.
   package var authorities: String?
+  /// Serves other peers by TLS and takes from no others.
+  package var speaksTLSAmongPeers = false
 
   package init(origin: HTTPURL, cache: String, listen: [Endpoint]) {
     self.origin = origin
@@ -40,6 +42,8 @@ package struct GetConfiguration: Sendable {
   package var seedFor = Duration.zero
   package var authorities: String?
   package var printsJSON = false
+  /// Serves other peers by TLS and takes from no others.
+  package var speaksTLSAmongPeers = false
 
   package init(url: HTTPURL, listen: [Endpoint]) {
     self.url = url

@@ -123,14 +123,16 @@ final class PlainDownload: ResponseReceiver {
     guard let location, redirectCount <= Self.redirectCountMax else {
       throw PeerError("\(url): the server redirects without end")
     }
-    if location.hasPrefix("/"), !location.hasPrefix("//") {
-      return url.replacing(target: location)
-    }
+    let other: HTTPURL
     do throws(HTTPURLError) {
-      return try HTTPURL(parsing: location)
+      other = try url.resolving(location)
     } catch {
       throw PeerError("\(url): the server redirects to \(location): \(error)")
     }
+    guard other.isSecure || !url.isSecure else {
+      throw PeerError("\(url): the server redirects from https to \(other), which is not secure")
+    }
+    return other
   }
 
   /// A strong tag or a date: what proves that the rest belongs to the part.

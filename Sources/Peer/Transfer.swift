@@ -40,7 +40,7 @@ final class Transfer {
   private var isStopped = false
   private var fetches: [RequestID: RunFetch] = [:]
   private var readers: [PeerID: HaveReader] = [:]
-  private var endpoints: [PeerID: Endpoint] = [:]
+  private var addresses: [PeerID: PeerAddress] = [:]
   private var observers: [ObjectIdentifier: any TransferObserver] = [:]
   private var wanted: [ObjectIdentifier: PieceRun] = [:]
   private var gained: [PieceRun] = []
@@ -156,15 +156,20 @@ final class Transfer {
   }
 
   /// Addresses remembered; beyond it those of peers nothing is going on with are forgotten.
-  private static let endpointCountMax = 1_024
+  private static let addressCountMax = 1_024
 
   func referred(_ referral: PackageReferral, interval: Duration) {
-    if endpoints.count > Self.endpointCountMax {
+    if addresses.count > Self.addressCountMax {
       let askedPeers = Set(fetches.values.map(\.source))
-      endpoints = endpoints.filter { readers[$0.key] != nil || askedPeers.contains($0.key) }
+      addresses = addresses.filter { readers[$0.key] != nil || askedPeers.contains($0.key) }
+    }
+    var referral = referral
+    // Who speaks TLS does so with everybody.
+    if node.settings.speaksTLS {
+      referral.sources.removeAll { !$0.peer.isOrigin && !$0.speaksTLS }
     }
     for source in referral.sources where !source.peer.isOrigin {
-      endpoints[source.peer] = source.endpoint
+      addresses[source.peer] = PeerAddress(source)
     }
     feed(.referred(referral, interval: interval))
   }
@@ -201,7 +206,7 @@ final class Transfer {
         "a piece did not match the tree; it is fetched again",
         metadata: [
           "package": "\(stored.id)", "piece": "\(result.piece.rawValue)",
-          "source": "\(endpoints[source].map { "\($0)" } ?? "origin")",
+          "source": "\(addresses[source].map { "\($0.endpoint)" } ?? "origin")",
         ])
       feed(.rejected(result.piece, result.request, culprit: source))
     case .notStored(let error):
@@ -276,7 +281,7 @@ final class Transfer {
   }
 
   private func fetch(_ id: RequestID, from source: PeerID, _ run: PieceRun) {
-    guard let connection = node.connection(to: source, at: endpoints[source]) else {
+    guard let connection = node.connection(to: source, at: addresses[source]) else {
       events.append(.finished(id, .failed))
       return
     }
@@ -292,9 +297,13 @@ final class Transfer {
   }
 
   private func follow(_ source: Source) {
-    endpoints[source.peer] = source.endpoint
+    let address = PeerAddress(source)
+    addresses[source.peer] = address
     guard readers[source.peer] == nil, source.peer != node.id else { return }
-    let connection = node.exclusiveConnection(to: source.endpoint)
+    guard let connection = node.connection(to: address, isExclusive: true) else {
+      events.append(.haveStreamEnded(source.peer, refused: true))
+      return
+    }
     let reader = HaveReader(source.peer, on: connection, for: self)
     readers[source.peer] = reader
     connection.send(

@@ -24,13 +24,6 @@ package enum FileSystem {
     try check("rename") { CLinux.rename(old, new) }
   }
 
-  /// Fails with `isAlreadyThere` when the new name exists.
-  package static func renameWithoutReplacing(
-    _ old: String, to new: String
-  ) throws(SystemError) {
-    try check("renameat2") { spate_rename_noreplace(old, new) }
-  }
-
   /// Removes a file; one that is not there is no error.
   package static func remove(_ path: String) throws(SystemError) {
     do {
@@ -73,28 +66,6 @@ package enum FileSystem {
   package static func synchronizeDirectory(_ path: String) throws(SystemError) {
     let directory = try FileDescriptor.open(path, flags: O_RDONLY | O_DIRECTORY)
     try check("fsync") { fsync(directory.rawValue) }
-  }
-
-  /// What an unprivileged user may still write.
-  package static func freeByteCount(at path: String) throws(SystemError) -> Int {
-    var status = statvfs()
-    try check("statvfs") { statvfs(path, &status) }
-    let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(
-      by: UInt64(status.f_frsize))
-    return overflow ? .max : Int(clamping: bytes)
-  }
-
-  package static func currentDirectory() throws(SystemError) -> String {
-    var path = ""
-    let length = systemCall("getcwd") {
-      withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer -> Int in
-        guard let base = buffer.baseAddress, getcwd(base, buffer.count) != nil else { return -1 }
-        path = String(cString: base)
-        return 0
-      }
-    }
-    guard length >= 0 else { throw SystemError(code: Int32(-length), call: "getcwd") }
-    return path
   }
 
   /// Absolute, with links resolved. The path must exist.

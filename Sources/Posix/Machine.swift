@@ -65,13 +65,6 @@ package enum Process {
     return String(validatingCString: value)
   }
 
-  /// Descriptors the process may have open at once.
-  package static func openFileLimit() throws(SystemError) -> Int {
-    var limit = rlimit()
-    try check("getrlimit") { spate_get_open_file_limit(&limit) }
-    return Int(clamping: limit.rlim_cur)
-  }
-
   /// Raises the soft limit to the hard one, or sets it lower when asked.
   /// - Returns: the limit now in force.
   @discardableResult
@@ -89,15 +82,5 @@ package enum Process {
     let fields = line.split(separator: " ")
     guard fields.count > 1, let pages = Int(fields[1]) else { return 0 }
     return pages * Machine.pageByteCount
-  }
-
-  /// Processor time of all threads so far, user and system.
-  package static func processorTime() throws(SystemError) -> (user: Duration, system: Duration) {
-    var usage = rusage()
-    try check("getrusage") { spate_resource_usage(&usage) }
-    func duration(_ time: timeval) -> Duration {
-      .seconds(Int64(time.tv_sec)) + .microseconds(Int64(time.tv_usec))
-    }
-    return (duration(usage.ru_utime), duration(usage.ru_stime))
   }
 }

@@ -12,6 +12,7 @@ struct SimulationEvent: Comparable, Sendable {
     case tells(Int, Download.Event)
     case ticks(Int, version: Int)
     case announces(Announce, from: Int)
+    case checked(SourceCheck, SourceCheck.Outcome)
     case follows(Int, server: Int)
     case unfollows(Int, server: Int)
     case requests(Int, server: Int, RequestID, PieceRun)

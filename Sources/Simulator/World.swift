@@ -116,6 +116,9 @@ struct World {
     case .ticks(let index, let version):
       if peers[index].tickVersion == version { step(index, .ticked) }
     case .announces(let announce, let index): answer(announce, from: index)
+    case .checked(let check, let outcome):
+      tracker.checked(check, outcome, now: now)
+      beginChecks()
     case .follows(let index, let server): startFollowing(index, server: server)
     case .unfollows(let index, let server): peers[server].followers.removeAll { $0 == index }
     case .requests(let index, let server, let id, let run):
@@ -199,6 +202,7 @@ struct World {
     let referral = tracker.announce(announce, from: address, now: now, rng: &trackerRng)
     guard let part = referral.packages.first else { return }
     for lease in part.leases { trace.add(lease.run) }
+    beginChecks()
     schedule(.tells(index, .referred(part, interval: referral.interval)), after: scenario.latency)
   }
 

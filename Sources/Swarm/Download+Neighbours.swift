@@ -77,6 +77,12 @@ extension Download {
     leave(index, until: .zero, effects: &effects)
   }
 
+  /// Nothing is asked of it while the tracker says so, which it repeats with every answer.
+  mutating func avoid(_ peer: PeerID, now: Instant, effects: inout [Effect]) {
+    guard let index = neighbourIndex(peer), !peer.isOrigin else { return }
+    leave(index, until: now + limits.suspensionTime, effects: &effects)
+  }
+
   /// Learns of sources; those known already are only brought up to date.
   mutating func learn(_ sources: [Source]) {
     for source in sources {

@@ -59,6 +59,7 @@ extension Download {
     talk.due = now + chance.duration(in: (interval * 3 / 4)...interval)
     if referral.wantsWhole { talk.isUrgent = true }
     learn(referral.sources)
+    for peer in referral.suspended { avoid(peer, now: now, effects: &effects) }
     promised.removeAll { $0.until <= now }
     for promise in referral.promises.reversed() {
       self.promise(

@@ -16,6 +16,8 @@ package struct DownloadLimits: Hashable, Sendable {
   package var standstillTime: Duration = .milliseconds(300)
   /// How long a source that stalled or broke is left alone.
   package var penaltyTime: Duration = .seconds(5)
+  /// How long the tracker's word keeps us from a source.
+  package var suspensionTime: Duration = .seconds(60)
   /// Pieces asked for twice at a time when nothing else is left to ask for.
   package var endGamePieceCountMax = 8
   /// How often a starving download asks the tracker.

@@ -3,6 +3,7 @@ import Content
 /// What the tracker knows of a peer, whatever the package.
 struct PeerRecord: Sendable {
   private static let shunnedCountMax = 16
+  private static let endorserCountMax = 8
 
   let id: PeerID
   /// Told apart from whoever had the same slot before.
@@ -10,16 +11,21 @@ struct PeerRecord: Sendable {
   var endpoint: Endpoint
   var site: String
   var uploads: UploadLoad
+  var speaksTLS = false
   /// Dropped when nothing is heard until then.
   var deadline: Instant
   var isSuspended = false
   /// Somebody got bytes from it: it can be reached.
   var isProven = false
-  /// Two peers called it dead. One that was proven is up again when it is next heard; one that was
-  /// not is behind something that lets nobody in, and stays down until `downUntil`.
+  /// The origin could not reach it, or enough sites called it dead. One that was proven is up again
+  /// when it is next heard; one that was not is behind something that lets nobody in, and stays
+  /// down until `downUntil`.
   var isDown = false
   var downUntil: Instant = .zero
-  var deadReporter: PeerID?
+  /// The sites that called it dead since it was last heard.
+  var deadReports: [String] = []
+  /// The last peers that got bytes from it.
+  private(set) var endorsers: [UInt32] = []
   var demotedUntil: Instant = .zero
   /// Bytes a second of the origin's responses to it; 0 when unknown.
   var originRate = 0
@@ -44,6 +50,21 @@ struct PeerRecord: Sendable {
 
   /// Its pieces count as out: others can get them there.
   var isServing: Bool { endpoint.port != 0 && !isSuspended && !isDown }
+
+  /// Where it is, for counting sites: its label, else its network.
+  var siteName: String { site.isEmpty ? "\(endpoint.address.site)" : site }
+
+  mutating func endorse(_ reporter: UInt32) {
+    guard !endorsers.contains(reporter) else { return }
+    if endorsers.count >= Self.endorserCountMax { endorsers.removeFirst() }
+    endorsers.append(reporter)
+  }
+
+  /// True when enough different sites have said so.
+  mutating func reportDead(by site: String, countMax: Int) -> Bool {
+    if !deadReports.contains(site) { deadReports.append(site) }
+    return deadReports.count >= countMax
+  }
 
   func isNear(address: IPAddress, site: String) -> Bool {
     if !site.isEmpty, !self.site.isEmpty { return site == self.site }

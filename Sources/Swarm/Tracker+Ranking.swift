@@ -46,7 +46,7 @@ extension Tracker {
       return Source(
         peer: peer.id, endpoint: peer.endpoint,
         heldPieceCount: tables[tableIndex]!.members[entry.member].held.count,
-        uploads: peer.uploads, isNear: Self.isNear(entry.rank))
+        uploads: peer.uploads, isNear: Self.isNear(entry.rank), speaksTLS: peer.speaksTLS)
     }
     let isAlone = !chosen.contains { $0.heldPieceCount > 0 }
     return isAlone ? [origin] + chosen : chosen + [origin]

@@ -1,4 +1,4 @@
-import Content
+package import Content
 
 /// What others say of a peer.
 extension Tracker {
@@ -14,11 +14,17 @@ extension Tracker {
     guard let slot = slots[delivery.source], slot != reporter else { return }
     peers[Int(slot)]!.servedRate = smoothed(peers[Int(slot)]!.servedRate, rate)
     peers[Int(slot)]!.isProven = true
-    if peers[Int(slot)]!.isDown {
-      peers[Int(slot)]!.isDown = false
-      recount(slot)
-    }
+    peers[Int(slot)]!.endorse(reporter)
+    raise(slot)
     servedRate = smoothed(servedRate, rate)
+  }
+
+  /// Whatever was said of it, it can be reached.
+  private mutating func raise(_ slot: UInt32) {
+    peers[Int(slot)]!.deadReports = []
+    guard peers[Int(slot)]!.isDown else { return }
+    peers[Int(slot)]!.isDown = false
+    recount(slot)
   }
 
   mutating func take(
@@ -26,24 +32,68 @@ extension Tracker {
   ) {
     complaintCount &+= 1
     guard let slot = slots[complaint.source], slot != reporter, let peer = peers[Int(reporter)],
-      tables[tableIndex]?.index(of: slot) != nil, !peer.isSuspended
+      let member = tables[tableIndex]?.index(of: slot), !peer.isSuspended
     else { return }
+    // A piece it does not claim to hold is none it can be asked for.
+    let held = tables[tableIndex]!.members[member].held
+    let piece = held.contains(complaint.piece) ? complaint.piece : held.first(from: 0)
+    let answer = piece.map { ask(slot, for: $0, of: tables[tableIndex]!.id, now: now) } ?? .none
     switch complaint.kind {
     case .corrupt:
-      reputation.accuse(complaint.source, by: peer.id, until: now + limits.corruptPenalty)
+      reputation.accuse(
+        complaint.source, by: peer.id, at: peer.siteName, until: now + limits.corruptPenalty,
+        finding: Reputation.Finding(answer))
       for accused in reputation.accused(by: peer.id) { reconsider(accused) }
     case .dead:
       demote(slot, by: reporter, now: now)
-      if let first = peers[Int(slot)]!.deadReporter, first != peer.id {
-        let wasServing = peers[Int(slot)]!.isServing
-        peers[Int(slot)]!.isDown = true
-        peers[Int(slot)]!.downUntil = now + limits.unreachableTime
-        if wasServing { recount(slot) }
+      if answer == .none,
+        peers[Int(slot)]!.reportDead(by: peer.siteName, countMax: limits.deadReportCountMax)
+      {
+        takeDown(slot, now: now)
       }
-      peers[Int(slot)]!.deadReporter = peer.id
     case .stalled:
       demote(slot, by: reporter, now: now)
     }
+  }
+
+  private mutating func ask(
+    _ slot: UInt32, for piece: PieceIndex, of id: PackageID, now: Instant
+  ) -> CheckQueue.Answer {
+    guard limits.checksSources, let peer = peers[Int(slot)], peer.endpoint.port != 0 else {
+      return .none
+    }
+    return checks.add(
+      SourceCheck(
+        peer: peer.id, endpoint: peer.endpoint, package: id, piece: piece,
+        speaksTLS: peer.speaksTLS),
+      now: now)
+  }
+
+  /// The next question for the shell, which answers it with `checked`; nil when there is none or
+  /// enough are under way.
+  package mutating func takeCheck() -> SourceCheck? { checks.next() }
+
+  /// What the accused sent when the origin asked.
+  package mutating func checked(
+    _ check: SourceCheck, _ outcome: SourceCheck.Outcome, now: Instant
+  ) {
+    guard checks.finish(check, outcome, now: now) else { return }
+    checkCount &+= 1
+    switch outcome {
+    case .right: reputation.find(.refuted, of: check.peer)
+    case .wrong: reputation.convict(check.peer, until: now + limits.corruptPenalty)
+    case .unanswered, .unreachable: reputation.find(.unanswered, of: check.peer)
+    }
+    reconsider(check.peer)
+    guard let slot = slots[check.peer] else { return }
+    if outcome == .unreachable { takeDown(slot, now: now) } else { raise(slot) }
+  }
+
+  private mutating func takeDown(_ slot: UInt32, now: Instant) {
+    let wasServing = peers[Int(slot)]!.isServing
+    peers[Int(slot)]!.isDown = true
+    peers[Int(slot)]!.downUntil = now + limits.unreachableTime
+    if wasServing { recount(slot) }
   }
 
   private mutating func demote(_ slot: UInt32, by reporter: UInt32, now: Instant) {
@@ -55,18 +105,36 @@ extension Tracker {
   /// Suspends or reinstates a peer after the accusations changed.
   mutating func reconsider(_ peer: PeerID) {
     guard let slot = slots[peer] else { return }
-    let isSuspended = reputation.isSuspended(peer)
+    let endorserCount = peers[Int(slot)]!.endorsers.reduce(0) { count, endorser in
+      guard let id = peers[Int(endorser)]?.id else { return count }
+      return reputation.accuses(id, peer) ? count : count + 1
+    }
+    let isSuspended = reputation.isSuspended(peer, endorserCount: endorserCount)
     guard peers[Int(slot)]!.isSuspended != isSuspended else { return }
     peers[Int(slot)]!.isSuspended = isSuspended
+    suspendedCount += isSuspended ? 1 : -1
     recount(slot)
+  }
+
+  /// Members of a package that nobody is to take anything from.
+  func suspended(in tableIndex: Int) -> [PeerID] {
+    guard suspendedCount > 0, let table = tables[tableIndex] else { return [] }
+    var found: [PeerID] = []
+    for member in table.members {
+      guard let peer = peers[Int(member.slot)], peer.isSuspended else { continue }
+      found.append(peer.id)
+      if found.count >= PackageReferral.suspendedCountMax { break }
+    }
+    return found
   }
 
   package func snapshot() -> TrackerSnapshot {
     var snapshot = TrackerSnapshot()
     snapshot.peerCount = slots.count
-    snapshot.suspendedPeerCount = peers.reduce(0) { $0 + ($1?.isSuspended == true ? 1 : 0) }
+    snapshot.suspendedPeerCount = suspendedCount
     snapshot.announceCount = announceCount
     snapshot.complaintCount = complaintCount
+    snapshot.checkCount = checkCount
     snapshot.packages = tables.compactMap { $0.map(Self.snapshot(of:)) }
     snapshot.packages.sort { $0.package < $1.package }
     return snapshot

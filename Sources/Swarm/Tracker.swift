@@ -22,6 +22,10 @@ package struct Tracker: Sendable {
   private var originMeter = OriginMeter()
   var announceCount: UInt64 = 0
   var complaintCount: UInt64 = 0
+  var checkCount: UInt64 = 0
+  var checks = CheckQueue()
+  /// Peers in the table that are suspended.
+  var suspendedCount = 0
   /// Mean speed of uploads between peers, bytes a second: what the slow are slow against.
   var servedRate = 0
 
@@ -108,10 +112,11 @@ package struct Tracker: Sendable {
       peer.endpoint = endpoint
       peer.site = announce.site
       peer.uploads = announce.uploads
+      peer.speaksTLS = announce.speaksTLS
       peer.deadline = deadline
       if peer.isProven || peer.isDown && peer.downUntil <= now {
         peer.isDown = false
-        peer.deadReporter = nil
+        peer.deadReports = []
       }
       peers[Int(slot)] = peer
       if peer.isServing != wasServing { recount(slot) }
@@ -122,7 +127,9 @@ package struct Tracker: Sendable {
     var peer = PeerRecord(
       id: announce.peer, generation: generation, endpoint: endpoint, site: announce.site,
       uploads: announce.uploads, deadline: deadline)
-    peer.isSuspended = reputation.isSuspended(announce.peer)
+    peer.speaksTLS = announce.speaksTLS
+    peer.isSuspended = reputation.isSuspended(announce.peer, endorserCount: 0)
+    if peer.isSuspended { suspendedCount += 1 }
     let slot = freeSlots.popLast() ?? UInt32(peers.count)
     if Int(slot) == peers.count { peers.append(peer) } else { peers[Int(slot)] = peer }
     slots[announce.peer] = slot
@@ -166,6 +173,7 @@ package struct Tracker: Sendable {
       tableIndex: tableIndex, address: peers[Int(slot)]!.endpoint.address,
       site: peers[Int(slot)]!.site, except: slot, now: now, rng: &rng)
     part.promises = promises(slot: slot, tableIndex: tableIndex, now: now)
+    part.suspended = suspended(in: tableIndex)
     return part
   }
 
@@ -280,6 +288,8 @@ package struct Tracker: Sendable {
     guard let peer = peers[Int(slot)] else { return }
     for table in peer.memberships { tables[Int(table)]?.leave(slot: slot) }
     slots[peer.id] = nil
+    if peer.isSuspended { suspendedCount -= 1 }
+    checks.forget(peer.id)
     peers[Int(slot)] = nil
     freeSlots.append(slot)
   }

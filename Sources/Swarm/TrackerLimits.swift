@@ -24,7 +24,11 @@ package struct TrackerLimits: Hashable, Sendable {
   package var corruptPenalty: Duration = .seconds(600)
   /// Last in the referrals after being called dead or stalled.
   package var demotionTime: Duration = .seconds(10)
-  /// How long a peer that nobody ever got bytes from stays down once two could not reach it.
+  /// Sites that must call a peer dead before it is believed without asking the peer.
+  package var deadReportCountMax = 3
+  /// The shell asks peers that others complain of: see `Tracker.takeCheck`.
+  package var checksSources = true
+  /// How long a peer that nobody ever got bytes from stays down once it could not be reached.
   package var unreachableTime: Duration = .seconds(60)
   /// Peers that one reporter's word alone may keep out of the referrals at a time.
   package var soleAccusationCountMax = 2

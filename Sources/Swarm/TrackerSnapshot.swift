@@ -6,6 +6,8 @@ package struct TrackerSnapshot: Hashable, Sendable {
   package var suspendedPeerCount = 0
   package var announceCount: UInt64 = 0
   package var complaintCount: UInt64 = 0
+  /// Times the origin asked a peer that others complained of.
+  package var checkCount: UInt64 = 0
   /// Ascending by id.
   package var packages: [PackageSnapshot] = []
 }

@@ -93,13 +93,20 @@ package final class Stream {
 
   /// Begins to connect; success and failure are told to the handler, never before the end of this
   /// turn. How long to wait is the owner's business.
+  /// - Parameter fingerprint: with a client for peers, the certificate that must come.
   package static func connect(
-    _ loop: EventLoop, to endpoint: Endpoint, tls: TLSClient? = nil, serverName: String? = nil
+    _ loop: EventLoop, to endpoint: Endpoint, tls: TLSClient? = nil, serverName: String? = nil,
+    expecting fingerprint: TLSFingerprint? = nil
   ) -> Stream {
     do throws(SystemError) {
       let socket = try Socket.connecting(to: endpoint)
       socket.tune(unsentByteCountMax: kernelUnsentByteCountMax(isTLS: tls != nil))
-      let session = tls?.makeSession(serverName: serverName ?? endpoint.address.description)
+      let session =
+        if let fingerprint {
+          tls?.makeSession(expecting: fingerprint)
+        } else {
+          tls?.makeSession(serverName: serverName ?? endpoint.address.description)
+        }
       session?.attach(to: socket.rawDescriptor, loop)
       let stream = Stream(loop, socket, remote: endpoint, state: .connecting, tls: session)
       stream.awaitWritable()

@@ -40,16 +40,10 @@ final class TLSContext: @unchecked Sendable {
 extension TLSContext {
   /// A server's, with its certificates and what clients may ask of it.
   static func server(
-    _ identity: TLSServer.Identity, _ choices: TLSServerChoices
+    _ identity: TLSServer.Credential, _ choices: TLSServerChoices
   ) throws(TLSError) -> TLSContext {
     let context = try TLSContext(isClient: false)
-    ERR_clear_error()
-    guard SSL_CTX_use_certificate_chain_file(context.pointer, identity.certificatePath) == 1 else {
-      throw TLSError(latching: identity.certificatePath)
-    }
-    guard SSL_CTX_use_PrivateKey_file(context.pointer, identity.keyPath, spate_tls_pem) == 1,
-      SSL_CTX_check_private_key(context.pointer) == 1
-    else { throw TLSError(latching: identity.keyPath) }
+    try identity.use(in: context)
     spate_tls_no_session_cache(context.pointer)
     spate_tls_accept_alpn(context.pointer)
     // Tickets of one program are good on all its contexts.
@@ -86,7 +80,7 @@ final class TLSServerChoices: @unchecked Sendable {
   private(set) var contexts: [TLSContext] = []
   let ticketKeys: TicketKeys
 
-  init(_ identities: [TLSServer.Identity], _ ticketKeys: TicketKeys) throws(TLSError) {
+  init(_ identities: [TLSServer.Credential], _ ticketKeys: TicketKeys) throws(TLSError) {
     self.ticketKeys = ticketKeys
     for identity in identities { contexts.append(try .server(identity, self)) }
   }

@@ -15,14 +15,33 @@ package final class TLSServer: Sendable {
     }
   }
 
-  private let identities: [Identity]
+  /// Where a certificate and its key come from.
+  enum Credential {
+    case files(Identity)
+    case made(PeerIdentity)
+
+    func use(in context: TLSContext) throws(TLSError) {
+      switch self {
+      case .files(let identity): try identity.use(in: context)
+      case .made(let identity): try identity.use(in: context)
+      }
+    }
+  }
+
+  private let identities: [Credential]
   private let ticketKeys = TicketKeys()
   private let choices: Mutex<TLSServerChoices>
 
   /// - Parameter identities: at least one; the first is also for names that none of them has.
   package init(_ identities: [Identity]) throws(TLSError) {
     guard !identities.isEmpty else { throw TLSError("no certificate") }
-    self.identities = identities
+    self.identities = identities.map { .files($0) }
+    choices = Mutex(try TLSServerChoices(self.identities, ticketKeys))
+  }
+
+  /// A peer's: no authority, one certificate.
+  package init(_ identity: PeerIdentity) throws(TLSError) {
+    identities = [.made(identity)]
     choices = Mutex(try TLSServerChoices(identities, ticketKeys))
   }
 
@@ -36,6 +55,18 @@ package final class TLSServer: Sendable {
   func makeSession() -> TLSSession {
     let choices = choices.withLock { $0 }
     return choices.contexts[0].makeSession(isClient: false, keeping: choices)
+  }
+}
+
+extension TLSServer.Identity {
+  func use(in context: TLSContext) throws(TLSError) {
+    ERR_clear_error()
+    guard SSL_CTX_use_certificate_chain_file(context.pointer, certificatePath) == 1 else {
+      throw TLSError(latching: certificatePath)
+    }
+    guard SSL_CTX_use_PrivateKey_file(context.pointer, keyPath, spate_tls_pem) == 1,
+      SSL_CTX_check_private_key(context.pointer) == 1
+    else { throw TLSError(latching: keyPath) }
   }
 }
 
@@ -58,6 +89,23 @@ package final class TLSClient: Sendable {
     }
     SSL_CTX_set_verify(context.pointer, spate_tls_verify_peer, nil)
     guard spate_tls_offer_alpn(context.pointer) == 0 else { throw TLSError(latching: "ALPN") }
+  }
+
+  private init(context: TLSContext) { self.context = context }
+
+  /// For peers: no authority is asked, each session expects one certificate by its fingerprint.
+  package static func forPeers() throws(TLSError) -> TLSClient {
+    let context = try TLSContext(isClient: true)
+    ERR_clear_error()
+    SSL_CTX_set_verify(context.pointer, spate_tls_verify_none, nil)
+    guard spate_tls_offer_alpn(context.pointer) == 0 else { throw TLSError(latching: "ALPN") }
+    return TLSClient(context: context)
+  }
+
+  func makeSession(expecting fingerprint: TLSFingerprint) -> TLSSession {
+    let session = context.makeSession(isClient: true, keeping: context)
+    session.expect(fingerprint)
+    return session
   }
 
   /// - Parameter serverName: the name, or the literal address, that the certificate must be for.

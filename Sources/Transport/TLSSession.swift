@@ -22,6 +22,7 @@ final class TLSSession {
   /// The contexts' callbacks reach it without owning it.
   private let kept: AnyObject
   private let usesSocketDirectly: Bool
+  private var expectedFingerprint: TLSFingerprint?
   private var sink: RecordSink?
   private var kernelSends = false
   /// The last read ended for want of room or for want of output: another one may bring something.
@@ -48,6 +49,15 @@ final class TLSSession {
     _ = spate_tls_set_server_name(session, serverName)
     // A name that cannot be set fails the check of whatever certificate comes.
     if SSL_set1_host(session, serverName) != 1 { _ = SSL_set1_host(session, "invalid.") }
+  }
+
+  /// A client's: the certificate that must come, whoever signed it.
+  func expect(_ fingerprint: TLSFingerprint) { expectedFingerprint = fingerprint }
+
+  private var isExpected: Bool {
+    guard let expectedFingerprint else { return true }
+    guard let session, let certificate = SSL_get0_peer_certificate(session) else { return false }
+    return TLSFingerprint(of: certificate) == expectedFingerprint
   }
 
   func attach(to descriptor: Int32, _ loop: EventLoop) {
@@ -81,6 +91,9 @@ final class TLSSession {
     if case .failed = flushed { return .failed(.connectionLost) }
     guard case .done = outcome, let session else {
       return flushed == .wouldBlock ? .wantsWrite : outcome
+    }
+    guard isExpected else {
+      return .failed(.refused("the peer's certificate is not the one the tracker named"))
     }
     kernelSends = usesSocketDirectly && spate_tls_kernel_sends(session) == 1
     mayReadMore = true

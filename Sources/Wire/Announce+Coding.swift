@@ -6,11 +6,12 @@ extension Announce {
   package static let bodyByteCountMax = 64 * 1024
 
   private static let isLeavingFlag: UInt8 = 1
+  private static let speaksTLSFlag: UInt8 = 2
 
   /// Lists longer than their limits are cut, texts are too.
   package func encode() -> [UInt8] {
     var writer = MessageWriter(.announce)
-    writer.byte(isLeaving ? Self.isLeavingFlag : 0)
+    writer.byte((isLeaving ? Self.isLeavingFlag : 0) | (speaksTLS ? Self.speaksTLSFlag : 0))
     writer.peer(peer)
     writer.port(port)
     let site = SiteLabel.cut(site)
@@ -28,7 +29,7 @@ extension Announce {
       throw WireError(.contentTooLarge, "an announce is at most 64 KiB")
     }
     var reader = try MessageReader(.announce, bytes, fault: .badRequest)
-    let flags = try reader.flags(bytes, known: isLeavingFlag)
+    let flags = try reader.flags(bytes, known: isLeavingFlag | speaksTLSFlag)
     let peer = try reader.peer(bytes)
     guard !peer.isOrigin else { throw reader.refusal("the origin does not announce") }
     let port = try reader.port(bytes)
@@ -43,7 +44,7 @@ extension Announce {
     try reader.finish(bytes)
     return Announce(
       peer: peer, port: port, site: site, isLeaving: flags & isLeavingFlag != 0,
-      uploads: uploads, reports: reports)
+      speaksTLS: flags & speaksTLSFlag != 0, uploads: uploads, reports: reports)
   }
 }
 

@@ -87,11 +87,6 @@ package struct HTTPURL: Hashable, Sendable, CustomStringConvertible {
     return name.map(String.init)
   }
 
-  /// The same host with another target, which begins with `/`.
-  package func replacing(target: String) -> HTTPURL {
-    HTTPURL(isSecure: isSecure, host: host, port: port, target: target)
-  }
-
   private static func authority(
     _ text: Substring, defaultPort: UInt16
   ) throws(HTTPURLError) -> (String, UInt16) {

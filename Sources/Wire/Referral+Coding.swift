@@ -36,8 +36,8 @@ extension Referral {
 extension PackageReferral {
   private static let wantsWholeFlag: UInt8 = 1
 
-  /// Id, piece count, flags and three empty lists.
-  static let encodedByteCountMin = 37
+  /// Id, piece count, flags and four empty lists.
+  static let encodedByteCountMin = 38
 
   func write(to writer: inout MessageWriter) {
     writer.digest(package.root)
@@ -59,6 +59,9 @@ extension PackageReferral {
       writer.run(promise.run)
       writer.duration(promise.expected)
     }
+    let suspended = suspended.prefix(Self.suspendedCountMax)
+    writer.number(suspended.count)
+    for peer in suspended { writer.peer(peer) }
   }
 
   init(_ reader: inout MessageReader, _ bytes: Span<UInt8>) throws(WireError) {
@@ -75,9 +78,14 @@ extension PackageReferral {
       sources.append(try Source(&reader, bytes, pieceCount: pieceCount))
     }
     let promises = try Self.readPromises(&reader, bytes, pieceCount)
+    let suspendedCount = try reader.count(
+      bytes, max: Self.suspendedCountMax, elementByteCountMin: 16, "the suspended count")
+    var suspended: [PeerID] = []
+    suspended.reserveCapacity(suspendedCount)
+    for _ in 0..<suspendedCount { suspended.append(try reader.peer(bytes)) }
     self.init(
       package: id, pieceCount: pieceCount, wantsWhole: flags & Self.wantsWholeFlag != 0,
-      leases: leases, sources: sources, promises: promises)
+      leases: leases, sources: sources, promises: promises, suspended: suspended)
   }
 
   private static func readLeases(
@@ -113,21 +121,22 @@ extension PackageReferral {
 extension Source {
   private static let isNearFlag: UInt8 = 1
   private static let isVersion6Flag: UInt8 = 2
+  private static let speaksTLSFlag: UInt8 = 4
 
   /// Peer, flags, a version 4 address, port, pieces held, and three numbers of load.
   static let encodedByteCountMin = 27
 
   func write(to writer: inout MessageWriter) {
     writer.peer(peer)
-    let near = isNear ? Self.isNearFlag : 0
+    let flags = (isNear ? Self.isNearFlag : 0) | (speaksTLS ? Self.speaksTLSFlag : 0)
     switch endpoint.address {
     case .v4(let word):
-      writer.byte(near)
+      writer.byte(flags)
       for shift in stride(from: 24, through: 0, by: -8) {
         writer.byte(UInt8(truncatingIfNeeded: word >> UInt32(shift)))
       }
     case .v6(let high, let low):
-      writer.byte(near | Self.isVersion6Flag)
+      writer.byte(flags | Self.isVersion6Flag)
       writer.word(high)
       writer.word(low)
     }
@@ -138,7 +147,8 @@ extension Source {
 
   init(_ reader: inout MessageReader, _ bytes: Span<UInt8>, pieceCount: Int) throws(WireError) {
     let peer = try reader.peer(bytes)
-    let flags = try reader.flags(bytes, known: Self.isNearFlag | Self.isVersion6Flag)
+    let flags = try reader.flags(
+      bytes, known: Self.isNearFlag | Self.isVersion6Flag | Self.speaksTLSFlag)
     let address: IPAddress
     if flags & Self.isVersion6Flag != 0 {
       let high = try reader.word(bytes)
@@ -152,6 +162,7 @@ extension Source {
     let held = try reader.number(bytes, in: 0...pieceCount, "the pieces held")
     self.init(
       peer: peer, endpoint: Endpoint(address: address, port: port), heldPieceCount: held,
-      uploads: try UploadLoad(&reader, bytes), isNear: flags & Self.isNearFlag != 0)
+      uploads: try UploadLoad(&reader, bytes), isNear: flags & Self.isNearFlag != 0,
+      speaksTLS: flags & Self.speaksTLSFlag != 0)
   }
 }

@@ -40,6 +40,7 @@ extension PackageReferral {
           }
         }
       }
+      json.array("suspended") { json in for peer in suspended { json.value(peer.description) } }
     }
   }
 }
@@ -62,6 +63,7 @@ extension Source {
       json.member("uploads_limit", uploads.limit)
       json.member("upload_bytes_per_second", uploads.byteRate)
       json.member("is_near", isNear)
+      json.member("speaks_tls", speaksTLS)
     }
   }
 }

@@ -31,6 +31,9 @@ struct GetCommand: ParsableCommand {
   @Option(help: "PEM file of authorities to trust instead of the system's.")
   var ca: String?
 
+  @Flag(help: "Speak TLS with other peers, and only with those that do too.")
+  var peerTls = false
+
   @Flag(help: "Print one JSON object when done.")
   var json = false
 
@@ -50,6 +53,7 @@ struct GetCommand: ParsableCommand {
     configuration.cache = cache
     configuration.seedFor = seedFor.duration
     configuration.authorities = ca
+    configuration.speaksTLSAmongPeers = peerTls
     configuration.printsJSON = json
     switch Getter(configuration).run() {
     case .done: return

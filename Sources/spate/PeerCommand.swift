@@ -40,6 +40,9 @@ struct PeerCommand: ParsableCommand {
   @Option(help: "PEM file of authorities to trust instead of the system's.")
   var ca: String?
 
+  @Flag(help: "Speak TLS with other peers, and only with those that do too.")
+  var peerTls = false
+
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -64,6 +67,7 @@ struct PeerCommand: ParsableCommand {
     configuration.uploadCountMax = maxUploads
     configuration.uploadByteRate = uploadRate?.byteRate
     configuration.authorities = ca
+    configuration.speaksTLSAmongPeers = peerTls
     do throws(PeerError) {
       try PeerServer(configuration).run()
     } catch {

@@ -35,52 +35,37 @@ import Testing
     #expect(peers(fixture.say(1)) == [.origin])
   }
 
-  @Test func aCorrupterIsOutAtOnce() {
-    var fixture = Fixture(pieceCount: 4)
-    fixture.say(2, .whole(fixture.set(0..<4)))
-    #expect(peers(fixture.say(1)).contains(Fixture.peer(2)))
-    fixture.say(1, Fixture.nothing, complaints: [corrupt(2)])
-    #expect(
-      peers(fixture.say(3)) == [Fixture.peer(1), .origin]
-        || peers(fixture.say(3)) == [.origin, Fixture.peer(1)])
-    #expect(fixture.tracker.snapshot().suspendedPeerCount == 1)
-    fixture.pass(.seconds(601))
-    fixture.say(2, .whole(fixture.set(0..<4)))
-    #expect(fixture.tracker.snapshot().suspendedPeerCount == 0)
-  }
-
-  @Test func whoAccusesEverybodyDropsNobody() {
-    var fixture = Fixture(pieceCount: 4)
-    for number in 2..<12 { fixture.say(number, .whole(fixture.set(0..<4))) }
-    fixture.say(1, complaints: (2..<12).map { corrupt($0) })
-    #expect(fixture.tracker.snapshot().suspendedPeerCount == 0)
-    // Several victims together are believed again.
-    for number in 3..<9 { fixture.say(number, Fixture.nothing, complaints: [corrupt(2)]) }
-    #expect(fixture.tracker.snapshot().suspendedPeerCount == 1)
-  }
-
   @Test func theWordOfASuspendedPeerCountsForNothing() {
     var fixture = Fixture(pieceCount: 4)
-    for number in 1..<4 { fixture.say(number) }
+    for number in 1..<4 { fixture.say(number, .whole(fixture.set(0..<4))) }
     fixture.say(1, Fixture.nothing, complaints: [corrupt(2)])
+    fixture.tracker.checked(fixture.tracker.takeCheck()!, .wrong, now: fixture.now)
     fixture.say(2, Fixture.nothing, complaints: [corrupt(3)])
+    #expect(fixture.tracker.takeCheck() == nil)
     #expect(fixture.tracker.snapshot().suspendedPeerCount == 1)
   }
 
-  @Test func twoWhoCallItDeadTakeItDownUntilItSpeaks() {
-    var fixture = Fixture(pieceCount: 4)
-    for number in 1..<4 { fixture.say(number) }
-    fixture.say(3, .whole(fixture.set(0..<4)))
+  @Test func threeSitesThatCallItDeadTakeItDownUntilItSpeaks() {
+    var limits = TrackerLimits()
+    limits.checksSources = false
+    var fixture = Fixture(pieceCount: 4, limits: limits)
+    for number in 1..<6 { fixture.say(number, site: "site \(number)") }
+    fixture.say(3, .whole(fixture.set(0..<4)), site: "site 3")
     let served = Delivery(source: Fixture.peer(3), byteCount: 1_000, duration: .seconds(1))
-    fixture.say(4, deliveries: [served])
+    fixture.say(4, deliveries: [served], site: "site 4")
     let dead = Complaint(source: Fixture.peer(3), kind: .dead, piece: PieceIndex(0))
-    fixture.say(1, Fixture.nothing, complaints: [dead])
-    #expect(peers(fixture.say(4)).contains(Fixture.peer(3)))
-    #expect(!peers(fixture.say(1, Fixture.nothing)).contains(Fixture.peer(3)))
-    fixture.say(2, Fixture.nothing, complaints: [dead])
-    #expect(!peers(fixture.say(4, Fixture.nothing)).contains(Fixture.peer(3)))
-    fixture.say(3, Fixture.nothing)
-    #expect(peers(fixture.say(4, Fixture.nothing)).contains(Fixture.peer(3)))
+    for number in 1...2 {
+      fixture.say(number, Fixture.nothing, complaints: [dead], site: "site \(number)")
+      fixture.say(number, Fixture.nothing, complaints: [dead], site: "site \(number)")
+    }
+    #expect(peers(fixture.say(4, site: "site 4")).contains(Fixture.peer(3)))
+    #expect(
+      !peers(fixture.say(1, Fixture.nothing, site: "site 1")).contains(Fixture.peer(3)),
+      "whom it failed gets other sources")
+    fixture.say(5, Fixture.nothing, complaints: [dead], site: "site 5")
+    #expect(!peers(fixture.say(4, Fixture.nothing, site: "site 4")).contains(Fixture.peer(3)))
+    fixture.say(3, Fixture.nothing, site: "site 3")
+    #expect(peers(fixture.say(4, Fixture.nothing, site: "site 4")).contains(Fixture.peer(3)))
   }
 
   /// Behind a wall that lets nobody in: its pieces must not count as out, however often it speaks.
@@ -90,7 +75,8 @@ import Testing
     fixture.say(3, .whole(fixture.set(0..<4)))
     #expect(fixture.say(1, Fixture.nothing, wanted: 4)!.leases.isEmpty)
     let dead = Complaint(source: Fixture.peer(3), kind: .dead, piece: PieceIndex(0))
-    for number in 1..<3 { fixture.say(number, Fixture.nothing, complaints: [dead]) }
+    fixture.say(1, Fixture.nothing, complaints: [dead])
+    fixture.tracker.checked(fixture.tracker.takeCheck()!, .unreachable, now: fixture.now)
     fixture.say(3, Fixture.nothing)
     #expect(!peers(fixture.say(4, Fixture.nothing)).contains(Fixture.peer(3)))
     #expect(!fixture.say(1, Fixture.nothing, wanted: 4)!.leases.isEmpty)

@@ -329,3 +329,46 @@ enum Command {
     return try #require(result)
   }
 }
+
+@Suite struct PeerIdentityTests {
+  let loop: EventLoop
+
+  init() throws {
+    try Posix.Process.prepare()
+    loop = try EventLoop()
+  }
+
+  private func meet(expecting fingerprint: (PeerIdentity) -> TLSFingerprint) throws -> Recorder {
+    let identity = try PeerIdentity()
+    let server = try TestServer(loop, tls: TLSServer(identity)) { TestServer.echo($0) }
+    let client = Recorder(
+      .connect(
+        loop, to: server.endpoint, tls: try .forPeers(), expecting: fingerprint(identity)))
+    client.onConnect = { $0.stream.send([1, 2, 3]) }
+    client.onReadable = { recorder, _ in
+      if recorder.received.count == 3 { recorder.stream.close() }
+    }
+    loop.run { client.isClosed }
+    return client
+  }
+
+  @Test func thePeerThatWasNamedIsBelieved() throws {
+    let client = try meet { $0.fingerprint }
+    #expect(client.received == [1, 2, 3])
+  }
+
+  @Test func anotherPeerIsNot() throws {
+    let other = try PeerIdentity()
+    for wrong in [other.fingerprint, TLSFingerprint(high: 0, low: 0)] {
+      let client = try meet { _ in wrong }
+      #expect(client.received.isEmpty)
+      #expect("\(client.closes)".contains("not the one the tracker named"))
+    }
+    let client = try meet { TLSFingerprint(high: $0.fingerprint.high, low: 1) }
+    #expect(client.received.isEmpty)
+  }
+
+  @Test func identitiesDiffer() throws {
+    #expect(try PeerIdentity().fingerprint != PeerIdentity().fingerprint)
+  }
+}

@@ -60,7 +60,8 @@ enum Sample {
         ],
         promises: [
           Promise(holder: PeerID(high: 1, low: 2), run: run(0, 300), expected: .seconds(1))
-        ]),
+        ],
+        suspended: [PeerID(high: 3, low: 4), PeerID(high: 5, low: 6)]),
       PackageReferral(package: id, pieceCount: 0),
     ])
 

@@ -47,7 +47,8 @@ import Testing
         ],
         promises: [
           Promise(holder: other, run: Sample.run(8, 4), expected: .milliseconds(500))
-        ])
+        ],
+        suspended: [PeerID(high: 0x3333_3333_3333_3333, low: 0x3333_3333_3333_3333)])
     ])
 
   @Test func theAnnounce() throws {
@@ -121,6 +122,7 @@ import Testing
       "PackageReferral.leaseCountMax": PackageReferral.leaseCountMax,
       "PackageReferral.sourceCountMax": PackageReferral.sourceCountMax,
       "PackageReferral.promiseCountMax": PackageReferral.promiseCountMax,
+      "PackageReferral.suspendedCountMax": PackageReferral.suspendedCountMax,
       "TreeSlice.nodeCountMax": TreeSlice.nodeCountMax,
       "HaveFrame.payloadByteCountMax": HaveFrame.payloadByteCountMax,
       "Geometry.pieceCountMax": Geometry.pieceCountMax,

@@ -81,7 +81,6 @@ import Testing
     #expect(url.address == .v6(0, 1) && url.port == 8_443 && url.isSecure)
     #expect(url.authority == "[::1]:8443" && url.host == "::1")
     #expect(url.path == "/a/gr%C3%B6%C3%9Fe.bin" && url.fileName == "größe.bin")
-    #expect(url.replacing(target: "/-/x").description == "https://[::1]:8443/-/x")
     #expect(try HTTPURL(parsing: "http://a/b/").fileName == nil)
     #expect(try HTTPURL(parsing: "http://a").fileName == nil)
     #expect(try HTTPURL(parsing: "http://a/..").fileName == nil)

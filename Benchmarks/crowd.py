@@ -1,0 +1,157 @@
+"""A crowd on a network of namespaces: an origin at host 0, downloads at the others, and what became
+of them."""
+
+import hashlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+
+from stage import (
+    CLOCK_TICKS, MIB, Server, await_manifest, fail, idle_ticks, origin_copies, spate_origin)
+
+PORT = 8400
+# Below this the processors may have been the limit, not the network.
+IDLE_LEAST = 0.25
+DEADLINE = 300
+
+
+def tmpfs(stage, size, pages="within_size"):
+    """The stage's own tmpfs: a container's /dev/shm is too small for so many copies. Of huge pages
+    where a file is large enough, so that finding memory for so many copies costs less."""
+    options = f"size={size}"
+    if os.path.exists("/sys/kernel/mm/transparent_hugepage/shmem_enabled"):
+        options += f",huge={pages}"
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "spate-bench", stage.path], check=True)
+    stage.closing.append(lambda: subprocess.run(["umount", "--lazy", stage.path], check=False))
+    stage.file_system = "tmpfs"
+
+
+class Tally:
+    """Seconds until each download was done, and what they took of the machine."""
+
+    def __init__(self):
+        self.times, self.copies, self.failed, self.cpu = [], 0.0, 0, 0.0
+        self.ticks = idle_ticks()
+        self.started = time.monotonic()
+
+    def over(self, processes):
+        """All that counts has happened; the processes still run."""
+        idle, total = (now - then for now, then in zip(idle_ticks(), self.ticks))
+        self.idle = idle / max(total, 1)
+        self.machine = (total - idle) / CLOCK_TICKS
+        self.cpu = sum(
+            Server("", process, 0).cpu_seconds() for process in processes if is_running(process))
+
+    @property
+    def remark(self):
+        if self.idle < IDLE_LEAST:
+            return "discarded: the processors were the limit"
+        return f"{self.failed} failed" if self.failed else ""
+
+
+def is_running(process):
+    return process.poll() is None
+
+
+def lines_from(processes, count, deadline=DEADLINE):
+    """Yields (second, process, line) as the processes say one line each, until `count` have."""
+    waiting = {process.stdout: process for process in processes}
+    limit = time.monotonic() + deadline
+    while count > 0 and waiting:
+        ready = select.select(list(waiting), [], [], max(limit - time.monotonic(), 0))[0]
+        if not ready:
+            fail(f"{len(waiting)} of {len(processes)} peers were not done in {deadline} s")
+        for stream in ready:
+            line = stream.readline()
+            process = waiting.pop(stream)
+            count -= 1
+            yield time.monotonic(), process, line
+
+
+class Crowd:
+    """One run: an origin with one file, and `spate get` at as many hosts as are started."""
+
+    def __init__(self, stage, network, spate, size, loops=None):
+        self.stage, self.network, self.spate, self.size = stage, network, spate, size
+        self.loops = loops
+        self.out = stage("out", "")
+        self.origin = self.start_origin()
+        await_manifest(self.origin, "file", network.inside(0))
+        self.downloads = {}
+
+    def start_origin(self):
+        return spate_origin(
+            self.stage, self.spate, loops=self.loops, namespace=self.network.hosts[0],
+            listen=f"{self.network.address(0)}:{PORT}")
+
+    def path(self, number):
+        return f"{self.out}{number}"
+
+    def download(self, number, seeds="10m", output=None):
+        """Starts `spate get` at a host."""
+        process = self.stage.start(
+            [self.spate, "get", f"{self.origin.url}/file", "-o", output or self.path(number),
+             "--json", "--listen", f"{self.network.address(number)}:{PORT}", "--seed-for", seeds],
+            namespace=self.network.hosts[number], stdout=subprocess.PIPE,
+            stderr=open(f"{self.path(number)}.log", "w"), text=True)
+        process.number = number
+        self.downloads[number] = process
+        return process
+
+    def is_done(self, process, line):
+        """Whether a download that said `line` has all; says why when it has not."""
+        if line and json.loads(line)["bytes"] == self.size:
+            return True
+        with open(f"{self.path(process.number)}.log") as log:
+            print(f"peer {process.number} failed: {log.read().strip()}", flush=True)
+        return False
+
+    def await_all(self, tally):
+        """Until every download has said how it ended; the seconds count from the tally's start."""
+        processes = list(self.downloads.values())
+        for second, process, line in lines_from(processes, len(processes)):
+            if self.is_done(process, line):
+                tally.times.append(second - tally.started)
+            else:
+                tally.failed += 1
+
+    def copies(self):
+        return origin_copies(self.origin, self.size, self.network.inside(0))
+
+    def curl(self, number, url, *words):
+        """What a host is told at a URL, or an empty text."""
+        return subprocess.run(
+            [*self.network.inside(number), "curl", "-sf", "-m", "2", *words, url],
+            capture_output=True, text=True).stdout
+
+    def clear(self):
+        clear(self.stage, [*self.downloads.values(), self.origin.process], self.out)
+
+
+def clear(stage, processes, out):
+    for process in processes:
+        if is_running(process):
+            process.terminate()
+    for process in processes:
+        stage.ended(process)
+    shutil.rmtree(out, ignore_errors=True)
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(4 * MIB):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def fluid_bound(size, origin, links):
+    """Kumar and Ross (2006): nobody is faster than its own line, none of the bytes reaches anybody
+    before it left the origin, and together they cannot receive more than all can send."""
+    return max(
+        size / origin.up_rate, size / min(link.down_rate for link in links),
+        len(links) * size / (origin.up_rate + sum(link.up_rate for link in links)))
