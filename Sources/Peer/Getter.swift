@@ -51,6 +51,7 @@ package final class Getter {
       var settings = Node.Settings(
         listen: configuration.listen, cache: configuration.cache ?? output.workDirectory)
       settings.speaksTLS = configuration.speaksTLSAmongPeers
+      settings.targetByteRate = configuration.targetByteRate
       let node = try Node(
         loop, origin: origin, settings: settings, counters: PeerCounters(), log: log)
       self.node = node

@@ -61,7 +61,7 @@ struct SourceWidth: Sendable {
   }
 
   private mutating func widen(from rate: Double) {
-    if let targetByteRate, rate >= Double(targetByteRate) { return settle(count, rate) }
+    if let targetByteRate, rate >= Double(targetByteRate) { return narrow(from: rate) }
     guard count < bounds.upperBound else { return narrow(from: rate) }
     (trial, rateBefore) = (.wider, rate)
     count = min(count + 2, bounds.upperBound)
