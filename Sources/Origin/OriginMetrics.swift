@@ -124,8 +124,8 @@ final class OriginMetrics: Sendable {
     if let tls = state.tls {
       for (records, read) in [("kernel", \TLSHandshakes.kernelCount), ("process", \.processCount)] {
         registry.computed(
-          "spate_tls_handshakes", help: "TLS handshakes so far, by who makes the records.",
-          labels: [("records", records)]
+          "spate_tls_handshakes_total", help: "TLS handshakes so far, by who makes the records.",
+          labels: [("records", records)], isCounter: true
         ) { Double(tls.handshakes[keyPath: read]) }
       }
     }

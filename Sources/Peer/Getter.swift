@@ -52,6 +52,7 @@ package final class Getter {
         listen: configuration.listen, cache: configuration.cache ?? output.workDirectory)
       settings.site = configuration.site
       settings.speaksTLS = configuration.speaksTLSAmongPeers
+      settings.targetByteRate = configuration.targetByteRate
       let node = try Node(
         loop, origin: origin, settings: settings, counters: PeerCounters(), log: log)
       self.node = node

@@ -22,6 +22,7 @@ final class Node {
     var site = ""
     var uploadCountMax = PeerConfiguration.uploadCountMaxDefault
     var uploadByteRate: Int?
+    var targetByteRate: Int?
     /// Among peers, TLS and nothing else.
     var speaksTLS = false
   }
@@ -39,7 +40,7 @@ final class Node {
   let log: Logger
   let origin: OriginAddress
   let settings: Settings
-  let limits = DownloadLimits()
+  let limits: DownloadLimits
   let counters: PeerCounters
   let workers: WorkerPool
   let pool: ConnectionPool
@@ -88,6 +89,9 @@ final class Node {
     } else {
       id = .random(using: &random)
     }
+    var limits = DownloadLimits()
+    limits.targetByteRate = settings.targetByteRate
+    self.limits = limits
     idText = Array("\(id)".utf8)
     uploads = UploadGate(slotCount: settings.uploadCountMax, byteRate: settings.uploadByteRate)
     pool = ConnectionPool(loop)

@@ -18,6 +18,8 @@ package struct PeerConfiguration: Sendable {
   package var uploadCountMax = Self.uploadCountMaxDefault
   /// Bytes a second to other peers, together; nil for no limit.
   package var uploadByteRate: Int?
+  /// Bytes a second that a download is content with: it looks for no more sources then.
+  package var targetByteRate: Int?
   /// A PEM file of authorities to trust instead of the system's.
   package var authorities: String?
   /// Serves other peers by TLS and takes from no others.
@@ -42,6 +44,8 @@ package struct GetConfiguration: Sendable {
   package var seedFor = Duration.zero
   /// The operator's label for machines that are near each other.
   package var site = ""
+  /// Bytes a second that are fast enough: it looks for no more sources then.
+  package var targetByteRate: Int?
   package var authorities: String?
   package var printsJSON = false
   /// Serves other peers by TLS and takes from no others.

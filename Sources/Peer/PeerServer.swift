@@ -27,6 +27,7 @@ package final class PeerServer {
     settings.site = configuration.site
     settings.uploadCountMax = configuration.uploadCountMax
     settings.uploadByteRate = configuration.uploadByteRate
+    settings.targetByteRate = configuration.targetByteRate
     settings.speaksTLS = configuration.speaksTLSAmongPeers
     let node = try Node(
       loop, origin: origin, settings: settings, counters: PeerCounters(), log: log)

@@ -49,9 +49,9 @@ extension Download {
     }
   }
 
-  /// Neighbours that may be asked now: new ones while fewer than `sourceCountMax` are at work, and
-  /// only when none of those can be, second requests to those that are. Sources far slower than the
-  /// mean come on top, so that they do not keep the line idle.
+  /// Neighbours that may be asked now: new ones while fewer than the width are at work, and only when
+  /// none of those can be, second requests to those that are. Of more than the width the slowest are
+  /// not asked again; sources far slower than the mean come on top.
   private func askable(now: Instant) -> (fresh: [Int], working: [Int]) {
     var fresh: [Int] = []
     var working: [Int] = []
@@ -62,7 +62,7 @@ extension Download {
       let outstanding = neighbours[index].outstandingCount
       if outstanding > 0 {
         if neighbours[index].byteRate > 0, neighbours[index].byteRate < slowRate,
-          slowCount < limits.sourceCountMax
+          slowCount < limits.sourceCounts.lowerBound
         {
           slowCount += 1
         } else {
@@ -74,7 +74,16 @@ extension Download {
       else { continue }
       if outstanding == 0 { fresh.append(index) } else { working.append(index) }
     }
-    return (workingCount < limits.sourceCountMax ? fresh : [], working)
+    if workingCount < width.count { return (fresh, working) }
+    return ([], workingCount > width.count ? withoutSlowest(working, workingCount) : working)
+  }
+
+  /// Of those at work, who may be asked again when there are too many: the slowest are let go.
+  private func withoutSlowest(_ working: [Int], _ workingCount: Int) -> [Int] {
+    let rates = neighbours.indices.dropFirst().filter { neighbours[$0].outstandingCount > 0 }
+      .map { neighbours[$0].byteRate > 0 ? neighbours[$0].byteRate : .max }.sorted()
+    let least = rates[min(workingCount - width.count, rates.count - 1)]
+    return working.filter { neighbours[$0].byteRate == 0 || neighbours[$0].byteRate >= least }
   }
 
   /// Of the neighbours that were measured, bytes a second.
@@ -147,16 +156,18 @@ extension Download {
     guard let first = holders.randomElement(using: &chance),
       let second = holders.randomElement(using: &chance)
     else { return nil }
-    return cost(second) < cost(first) ? second : first
+    let meanRate = meanRate
+    return cost(second, meanRate: meanRate) < cost(first, meanRate: meanRate) ? second : first
   }
 
-  /// About the time until another piece from this neighbour is here.
-  private func cost(_ index: Int) -> Double {
-    let rate = neighbours[index].byteRate
+  /// Grows with the requests before ours and with how crowded the source said it was. Its rate counts
+  /// within bounds: what it gave once it gave to somebody who shared its line with others.
+  private func cost(_ index: Int, meanRate: Int) -> Double {
     let load = neighbours[index].source.uploads
     let crowding = load.limit > 0 ? Double(load.active) / Double(load.limit) : 1
-    let known = rate > 0 ? Double(rate) : Double(load.byteRate)
-    return (Double(neighbours[index].outstandingCount + 1) + crowding) / max(known, 65_536)
+    let rate = neighbours[index].byteRate
+    let speed = rate > 0 && meanRate > 0 ? Double(rate) / Double(meanRate) : 1
+    return (Double(neighbours[index].outstandingCount + 1) + crowding) / min(max(speed, 0.5), 2)
   }
 
   /// Consecutive needed pieces the source holds: `runByteCountMin` of them in a crowd, up to

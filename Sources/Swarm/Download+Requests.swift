@@ -9,7 +9,10 @@ extension Download {
     neighbours[index].lastProgress = now
     lastArrival = now
     speed.add(byteCount: byteCount, now: now)
-    if !request.source.isOrigin { measurePeers(byteCount: byteCount, now: now) }
+    if !request.source.isOrigin {
+      measurePeers(byteCount: byteCount, now: now)
+      width.add(byteCount: byteCount, now: now)
+    }
   }
 
   mutating func arrived(

@@ -33,6 +33,8 @@ package struct Download: Sendable {
   var talk = TrackerTalk()
   var lastArrival: Instant = .zero
   var speed = SpeedMeter()
+  /// How many peers are fetched from at a time.
+  var width: SourceWidth
   var tickAt: Instant?
   var isStarted = false
   var hasCompleted = false
@@ -53,6 +55,7 @@ package struct Download: Sendable {
     package = id
     self.geometry = geometry
     self.limits = limits
+    width = SourceWidth(limits.sourceCounts, targetByteRate: limits.targetByteRate)
     self.held = held
     self.isOnDemand = isOnDemand
     needed = isOnDemand ? PieceSet(pieceCount: geometry.pieceCount) : held.inverted

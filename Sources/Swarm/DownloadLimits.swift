@@ -1,7 +1,10 @@
 /// The bounds and times a `Download` works with. The defaults are what the simulator found best.
 package struct DownloadLimits: Hashable, Sendable {
-  /// Peers fetched from at a time; the origin's leases come on top.
-  package var sourceCountMax = 4
+  /// Peers fetched from at a time, found by trying within these bounds; the origin's leases and
+  /// peers much slower than the others come on top.
+  package var sourceCounts = 4...8
+  /// Bytes a second that are enough: no more sources are tried then; nil for as fast as it goes.
+  package var targetByteRate: Int?
   /// Requests outstanding at one peer: the second hides the round trip.
   package var requestsPerSourceMax = 2
   package var originRequestCountMax = 2

@@ -31,6 +31,9 @@ struct GetCommand: ParsableCommand {
   @Option(help: "Go on serving others for this long when done, such as 30s or 10m.")
   var seedFor = DurationArgument(argument: "0")!
 
+  @Option(help: "A speed that is enough, such as 10MB/s: no more sources are tried beyond it.")
+  var targetSpeed: RateArgument?
+
   @Option(help: "PEM file of authorities to trust instead of the system's.")
   var ca: String?
 
@@ -61,6 +64,7 @@ struct GetCommand: ParsableCommand {
     configuration.cache = cache
     configuration.site = site
     configuration.seedFor = seedFor.duration
+    configuration.targetByteRate = targetSpeed?.byteRate
     configuration.authorities = ca
     configuration.speaksTLSAmongPeers = peerTls
     configuration.printsJSON = json

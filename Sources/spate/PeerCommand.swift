@@ -37,6 +37,9 @@ struct PeerCommand: ParsableCommand {
   @Option(help: "Bytes a second to other peers, such as 10MB/s or 100Mbit.")
   var uploadRate: RateArgument?
 
+  @Option(help: "A speed that is enough, such as 10MB/s: no more sources are tried beyond it.")
+  var targetSpeed: RateArgument?
+
   @Option(help: "PEM file of authorities to trust instead of the system's.")
   var ca: String?
 
@@ -66,6 +69,7 @@ struct PeerCommand: ParsableCommand {
     configuration.site = site
     configuration.uploadCountMax = maxUploads
     configuration.uploadByteRate = uploadRate?.byteRate
+    configuration.targetByteRate = targetSpeed?.byteRate
     configuration.authorities = ca
     configuration.speaksTLSAmongPeers = peerTls
     do throws(PeerError) {

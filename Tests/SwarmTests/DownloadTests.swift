@@ -48,7 +48,7 @@ import Testing
 
   @Test func theRarestComesFirst() {
     var limits = DownloadLimits()
-    limits.sourceCountMax = 1
+    limits.sourceCounts = 1...1
     limits.requestsPerSourceMax = 1
     limits.runByteCountMax = 1
     var fixture = Fixture(pieceCount: 4, limits: limits)
@@ -62,7 +62,7 @@ import Testing
 
   @Test func aReaderComesBeforeRarity() {
     var limits = DownloadLimits()
-    limits.sourceCountMax = 1
+    limits.sourceCounts = 1...1
     limits.requestsPerSourceMax = 1
     limits.wantedSpread = 1
     limits.runByteCountMax = 1
@@ -74,13 +74,12 @@ import Testing
 
   @Test func noMoreSourcesAndRequestsThanAllowed() {
     var fixture = Fixture(pieceCount: 400)
-    fixture.follow([
-      1: Array(0..<400), 2: Array(0..<400), 3: Array(0..<400), 4: Array(0..<400), 5: Array(0..<400),
-      6: Array(0..<400),
-    ])
+    let sources = fixture.download.limits.sourceCounts.upperBound + 2
+    fixture.follow(
+      Dictionary(uniqueKeysWithValues: (1...sources).map { ($0, Array(0..<400)) }))
     var outstanding: [PeerID: Int] = [:]
     for fetch in fixture.fetches { outstanding[fetch.source, default: 0] += 1 }
-    #expect(outstanding.count == 4)
+    #expect(outstanding.count == sources - 2)
     #expect(outstanding.values.allSatisfy { $0 <= 2 })
     let pieces = fixture.fetches.flatMap { Array($0.run.indices) }
     #expect(Set(pieces).count == pieces.count)
