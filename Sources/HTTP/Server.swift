@@ -60,9 +60,10 @@ package final class Server {
   package func listen(
     on endpoint: Endpoint, sharesPort: Bool = false, tls: TLSServer? = nil
   ) throws(SystemError) -> Endpoint {
-    let listener = try Listener(loop, on: endpoint, sharesPort: sharesPort, tls: tls) {
-      [unowned self] stream in self.accepted(stream)
-    }
+    let listener = try Listener(
+      loop, on: endpoint, sharesPort: sharesPort, tls: tls,
+      unsentByteCountMax: tls == nil ? limits.unsentByteCountMax : nil
+    ) { [unowned self] stream in self.accepted(stream) }
     listeners.append(listener)
     return listener.endpoint
   }

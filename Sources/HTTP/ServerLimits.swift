@@ -20,6 +20,9 @@ package struct ServerLimits: Sendable {
   package var pipelinedByteCountMax = 64 * 1024
   /// Response bytes queued in memory before the next pipelined request is looked at.
   package var queuedByteCountMax = 256 * 1024
+  /// What the kernel may hold of a plain connection beyond what is in flight; nil for the
+  /// transport's own.
+  package var unsentByteCountMax: Int32?
 
   /// What those are told who came too many: some number of these, so that they come back apart.
   package var retryAfterSeconds = 1...10

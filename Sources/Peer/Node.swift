@@ -33,6 +33,7 @@ final class Node {
   static let haveSilenceMax = Duration.seconds(45)
   static let keepAliveInterval = Duration.seconds(15)
   static let sweepInterval = Duration.seconds(1)
+  static let uploadUnsentByteCountMax: Int32 = 32 * 1024
 
   let loop: EventLoop
   let id: PeerID
@@ -125,7 +126,11 @@ final class Node {
   func listen() throws(PeerError) -> [Endpoint] {
     let handler = PeerHandler(self)
     self.handler = handler
-    let server = Server(loop, handler: handler, statistics: counters.server)
+    // An upload holds its slot until its bytes are on the way: what a kernel keeps in front of a
+    // slow line would let more of them share it than there are slots.
+    var limits = ServerLimits()
+    limits.unsentByteCountMax = Self.uploadUnsentByteCountMax
+    let server = Server(loop, handler: handler, limits: limits, statistics: counters.server)
     self.server = server
     var endpoints: [Endpoint] = []
     var tls: TLSServer?

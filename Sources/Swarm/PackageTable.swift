@@ -23,6 +23,8 @@ struct Member: Sendable {
   /// What it brings into its site from others.
   var crossings: [LeaseRecord] = []
   var site = SiteMap.none
+  /// How large the swarm was when it was last told of all the sources it may have.
+  var toldMemberCount: UInt32 = 0
 
   func hasLeased(_ piece: PieceIndex) -> Bool {
     leases.contains { $0.run.contains(piece) }
@@ -99,6 +101,17 @@ struct PackageTable: Sendable {
     members.append(member)
     setCounted(isServing, at: members.count - 1)
     return members.count - 1
+  }
+
+  /// How many sources to name to a member, the origin included. All when it is new, starves, or the
+  /// swarm has grown by a quarter since; else a few, so that it goes on meeting others.
+  mutating func sourceCount(
+    for index: Int, isStarving: Bool, _ limits: TrackerLimits
+  ) -> Int {
+    let told = Int(members[index].toldMemberCount)
+    guard isStarving || members.count > told + told / 4 else { return limits.freshSourceCountMax }
+    members[index].toldMemberCount = UInt32(clamping: members.count)
+    return limits.sourceCountMax
   }
 
   mutating func leave(slot: UInt32) {

@@ -8,9 +8,10 @@ struct PeerRecord: Sendable {
   let id: PeerID
   /// Told apart from whoever had the same slot before.
   let generation: UInt32
-  var endpoint: Endpoint
-  var site: String
-  var siteKey: SiteKey
+  private(set) var endpoint: Endpoint
+  private(set) var site: String
+  private(set) var siteKey: SiteKey
+  private(set) var place: PeerStanding.Place
   var uploads: UploadLoad
   var speaksTLS = false
   /// Dropped when nothing is heard until then.
@@ -52,8 +53,22 @@ struct PeerRecord: Sendable {
     self.endpoint = endpoint
     self.site = site
     siteKey = SiteKey(label: site, address: endpoint.address)
+    place = PeerStanding.Place(site: site, address: endpoint.address)
     self.uploads = uploads
     self.deadline = deadline
+  }
+
+  /// It is somewhere else now, or named its site anew.
+  /// - Returns: whether that changed anything.
+  mutating func move(to endpoint: Endpoint, site: String) -> Bool {
+    guard endpoint != self.endpoint || site != self.site else { return false }
+    self.endpoint = endpoint
+    self.site = site
+    place = PeerStanding.Place(site: site, address: endpoint.address)
+    let key = SiteKey(label: site, address: endpoint.address)
+    guard key != siteKey else { return false }
+    siteKey = key
+    return true
   }
 
   /// Its pieces count as out: others can get them there.
@@ -74,21 +89,10 @@ struct PeerRecord: Sendable {
     return deadReports.count >= countMax
   }
 
-  func isNear(address: IPAddress, site: String) -> Bool {
-    if !site.isEmpty, !self.site.isEmpty { return site == self.site }
-    return endpoint.address.site == address.site
-  }
-
-  /// Not near, but in the region that both operators named: `REGION/NAME`.
-  func isInRegion(ofSite site: String) -> Bool {
-    guard let region = Self.region(site), let own = Self.region(self.site) else { return false }
-    return region == own
-  }
-
-  private static func region(_ site: String) -> Substring? {
-    guard let slash = site.utf8.firstIndex(of: UInt8(ascii: "/")), slash > site.utf8.startIndex
-    else { return nil }
-    return site[..<slash]
+  var standing: PeerStanding {
+    PeerStanding(
+      id: id, endpoint: endpoint, uploads: uploads, demotedUntil: demotedUntil,
+      servedRate: servedRate, speaksTLS: speaksTLS, place: place)
   }
 
   func shuns(_ slot: UInt32, now: Instant) -> Bool {

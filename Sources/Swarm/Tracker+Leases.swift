@@ -201,6 +201,7 @@ extension Tracker {
     else { return }
     tables[tableIndex]!.yield(run, at: index)
     peers[Int(slot)]!.demotedUntil = now + limits.demotionTime
+    standings[Int(slot)] = peers[Int(slot)]!.standing
   }
 
   /// A connection of this peer has shown that it is kept between requests.

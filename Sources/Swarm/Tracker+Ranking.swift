@@ -12,44 +12,65 @@ extension Tracker {
     let slot = asker.flatMap { slots[$0] }
     var part = PackageReferral(package: id, pieceCount: table.geometry.pieceCount)
     part.sources = rankedSources(
-      tableIndex: tableIndex, address: address, site: site, except: slot, now: now, rng: &rng)
+      tableIndex: tableIndex, near: PeerStanding.Place(site: site, address: address), except: slot,
+      countMax: limits.sourceCountMax, now: now, rng: &rng)
     return part
   }
 
-  /// Near ones first, then those of the same region, but a quarter of the list is for the far, so that sites stay connected;
-  /// within that at random, so that the askers spread. Never the suspended, the down, those above
-  /// their limit and those that serve nobody; last the demoted, the slow and the full. The origin
-  /// comes first when nobody else holds anything, else last.
+  /// Near ones first, then those of the same region, but a quarter of the list is for the far, so
+  /// that sites stay connected; within that at random, so that the askers spread. Never the
+  /// suspended, the down, those above their limit and those that serve nobody; last the demoted,
+  /// the slow and the full. The origin comes first when nobody else holds anything, else last.
+  /// - Parameter countMax: sources named at most, the origin included.
   func rankedSources(
-    tableIndex: Int, address: IPAddress, site: String, except asker: UInt32?, now: Instant,
-    rng: inout some RandomNumberGenerator
+    tableIndex: Int, near place: PeerStanding.Place, except asker: UInt32?, countMax: Int,
+    now: Instant, rng: inout some RandomNumberGenerator
   ) -> [Source] {
-    guard let memberCount = tables[tableIndex]?.members.count else { return [] }
-    var ranked: [(rank: UInt64, member: Int)] = []
-    ranked.reserveCapacity(min(memberCount, limits.sampleCountMax))
-    for index in candidates(among: memberCount, rng: &rng) {
-      let slot = tables[tableIndex]!.members[index].slot
-      guard tables[tableIndex]!.members[index].isCounted, slot != asker,
-        let rank = rank(
-          slot, isEmpty: tables[tableIndex]!.members[index].held.isEmpty, address: address,
-          site: site, asker: asker, now: now)
-      else { continue }
-      ranked.append((rank << 56 | rng.next() >> 8, index))
+    guard let table = tables[tableIndex] else { return [] }
+    let sampleCount = min(table.members.count, countMax * limits.sampledPerSource)
+    let shunned = asker.flatMap { peers[Int($0)]?.shunned } ?? []
+    // One draw: what follows needs the quality of chance, not its strength.
+    var chance = SeededGenerator(seed: rng.next())
+    return table.members.withUnsafeBufferPointer { members in
+      standings.withUnsafeBufferPointer { standings in
+        var ranked: [(rank: UInt64, member: Int)] = []
+        ranked.reserveCapacity(sampleCount)
+        for stretch in 0..<sampleCount {
+          // One draw from each of equal stretches draws nobody twice.
+          let start = stretch * members.count / sampleCount
+          let end = (stretch + 1) * members.count / sampleCount
+          let index =
+            end - start == 1
+            ? start : start + Int(truncatingIfNeeded: chance.next() >> 1) % (end - start)
+          let slot = members[index].slot
+          guard members[index].isCounted, slot != asker,
+            !shunned.contains(where: { $0.slot == slot && $0.until > now }),
+            let rank = rank(
+              standings[Int(slot)], isEmpty: members[index].held.isEmpty, near: place, now: now)
+          else { continue }
+          ranked.append((rank << 56 | chance.next() >> 8, index))
+        }
+        ranked.sort { $0.rank < $1.rank }
+        var sources: [Source] = []
+        sources.reserveCapacity(countMax)
+        var isAlone = true
+        for entry in Self.mixed(ranked, countMax: countMax - 1) {
+          let standing = standings[Int(members[entry.member].slot)]
+          let heldPieceCount = members[entry.member].held.count
+          if heldPieceCount > 0 { isAlone = false }
+          sources.append(
+            Source(
+              peer: standing.id, endpoint: standing.endpoint, heldPieceCount: heldPieceCount,
+              uploads: standing.uploads, isNear: Self.isNear(entry.rank),
+              speaksTLS: standing.speaksTLS))
+        }
+        let origin = Source(
+          peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
+          heldPieceCount: table.geometry.pieceCount, uploads: originLoad, isNear: false)
+        if isAlone { sources.insert(origin, at: 0) } else { sources.append(origin) }
+        return sources
+      }
     }
-    ranked.sort { $0.rank < $1.rank }
-    let origin = Source(
-      peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
-      heldPieceCount: tables[tableIndex]!.geometry.pieceCount, uploads: originLoad, isNear: false)
-    let chosen = mixed(ranked).map { entry in
-      let slot = tables[tableIndex]!.members[entry.member].slot
-      let peer = peers[Int(slot)]!
-      return Source(
-        peer: peer.id, endpoint: peer.endpoint,
-        heldPieceCount: tables[tableIndex]!.members[entry.member].held.count,
-        uploads: peer.uploads, isNear: Self.isNear(entry.rank), speaksTLS: peer.speaksTLS)
-    }
-    let isAlone = !chosen.contains { $0.heldPieceCount > 0 }
-    return isAlone ? [origin] + chosen : chosen + [origin]
   }
 
   /// A peer that a client without our software may be sent to: it holds everything, was not accused
@@ -59,6 +80,7 @@ extension Tracker {
     rng: inout some RandomNumberGenerator
   ) -> Endpoint? {
     guard let tableIndex = tableIndices[id], let table = tables[tableIndex] else { return nil }
+    let place = PeerStanding.Place(site: "", address: address)
     var best: (rank: UInt64, endpoint: Endpoint)?
     for index in candidates(among: table.members.count, rng: &rng) {
       let member = table.members[index]
@@ -66,7 +88,7 @@ extension Tracker {
         peer.demotedUntil <= now, peer.deadReports.isEmpty, !peer.speaksTLS,
         !reputation.isAccused(peer.id), peer.uploads.active < peer.uploads.limit
       else { continue }
-      let far: UInt64 = peer.isNear(address: address, site: "") ? 0 : 1
+      let far: UInt64 = peer.place.isNear(place) ? 0 : 1
       let rank = far << 56 | rng.next() >> 8
       if best.map({ rank < $0.rank }) ?? true { best = (rank, peer.endpoint) }
     }
@@ -93,33 +115,30 @@ extension Tracker {
 
   /// The high byte of the sort key, the rest of which is chance; nil for who is not to be named.
   private func rank(
-    _ slot: UInt32, isEmpty: Bool, address: IPAddress, site: String, asker: UInt32?, now: Instant
+    _ standing: PeerStanding, isEmpty: Bool, near place: PeerStanding.Place, now: Instant
   ) -> UInt64? {
-    guard let uploads = peers[Int(slot)]?.uploads, uploads.limit > 0,
-      uploads.active <= uploads.limit
-    else { return nil }
-    if let asker, peers[Int(asker)]!.shuns(slot, now: now) { return nil }
+    let uploads = standing.uploads
+    guard uploads.limit > 0, uploads.active <= uploads.limit else { return nil }
     var rank: UInt64 = 0
-    if peers[Int(slot)]!.demotedUntil > now { rank |= 32 }
-    let rate = peers[Int(slot)]!.servedRate
-    if rate > 0, rate < servedRate / 4 { rank |= 16 }
+    if standing.demotedUntil > now { rank |= 32 }
+    if standing.servedRate > 0, standing.servedRate < servedRate / 4 { rank |= 16 }
     if uploads.active >= uploads.limit { rank |= 8 }
-    if !peers[Int(slot)]!.isNear(address: address, site: site) {
+    if !standing.place.isNear(place) {
       rank |= Self.farRank
-      if !peers[Int(slot)]!.isInRegion(ofSite: site) { rank |= 2 }
+      if !standing.place.isInRegion(of: place) { rank |= 2 }
     }
     if isEmpty { rank |= 1 }
     return rank
   }
 
   /// A quarter of a full list is for the far.
-  private func mixed(
-    _ ranked: [(rank: UInt64, member: Int)]
+  private static func mixed(
+    _ ranked: [(rank: UInt64, member: Int)], countMax: Int
   ) -> [(rank: UInt64, member: Int)] {
-    let countMax = limits.sourceCountMax - 1
     guard ranked.count > countMax else { return ranked }
-    let near = ranked.filter { Self.isNear($0.rank) }
-    let far = ranked.filter { !Self.isNear($0.rank) }
+    let near = ranked.filter { isNear($0.rank) }
+    guard near.count < ranked.count else { return Array(ranked.prefix(countMax)) }
+    let far = ranked.filter { !isNear($0.rank) }
     let nearCount = min(near.count, max(countMax - countMax / 4, countMax - far.count))
     return Array(near.prefix(nearCount) + far.prefix(countMax - nearCount))
   }

@@ -13,6 +13,7 @@ extension Tracker {
     }
     guard let slot = slots[delivery.source], slot != reporter else { return }
     peers[Int(slot)]!.servedRate = smoothed(peers[Int(slot)]!.servedRate, rate)
+    standings[Int(slot)] = peers[Int(slot)]!.standing
     peers[Int(slot)]!.isProven = true
     peers[Int(slot)]!.endorse(reporter)
     raise(slot)
@@ -99,6 +100,7 @@ extension Tracker {
   private mutating func demote(_ slot: UInt32, by reporter: UInt32, now: Instant) {
     let until = now + limits.demotionTime
     peers[Int(slot)]!.demotedUntil = until
+    standings[Int(slot)] = peers[Int(slot)]!.standing
     peers[Int(reporter)]!.shun(slot, until: until, now: now)
   }
 

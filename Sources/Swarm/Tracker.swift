@@ -16,6 +16,7 @@ package struct Tracker: Sendable {
   var tableIndices: [PackageID: Int] = [:]
   private var freeTables: [Int] = []
   var peers: [PeerRecord?] = []
+  var standings: [PeerStanding] = []
   var slots: [PeerID: UInt32] = [:]
   private var freeSlots: [UInt32] = []
   private var generation: UInt32 = 0
@@ -114,10 +115,7 @@ package struct Tracker: Sendable {
     let deadline = now + silenceMax
     if let slot = slots[announce.peer], var peer = peers[Int(slot)] {
       let wasServing = peer.isServing
-      peer.endpoint = endpoint
-      peer.site = announce.site
-      let hasMoved = peer.siteKey != SiteKey(label: peer.site, address: endpoint.address)
-      peer.siteKey = SiteKey(label: peer.site, address: endpoint.address)
+      let hasMoved = peer.move(to: endpoint, site: announce.site)
       peer.uploads = announce.uploads
       peer.speaksTLS = announce.speaksTLS
       peer.deadline = deadline
@@ -127,6 +125,7 @@ package struct Tracker: Sendable {
       }
       peer.isAway = false
       peers[Int(slot)] = peer
+      standings[Int(slot)] = peer.standing
       if hasMoved { moveSite(slot) }
       if peer.isServing != wasServing { recount(slot) }
       return slot
@@ -140,7 +139,13 @@ package struct Tracker: Sendable {
     peer.isSuspended = reputation.isSuspended(announce.peer, endorserCount: 0)
     if peer.isSuspended { suspendedCount += 1 }
     let slot = freeSlots.popLast() ?? UInt32(peers.count)
-    if Int(slot) == peers.count { peers.append(peer) } else { peers[Int(slot)] = peer }
+    if Int(slot) == peers.count {
+      peers.append(peer)
+      standings.append(peer.standing)
+    } else {
+      peers[Int(slot)] = peer
+      standings[Int(slot)] = peer.standing
+    }
     slots[announce.peer] = slot
     schedule(.peer, slot: slot, at: deadline)
     return slot
@@ -184,16 +189,21 @@ package struct Tracker: Sendable {
       part.crossings = crossings(report, slot: slot, tableIndex: tableIndex, now: now)
     }
     part.sources = rankedSources(
-      tableIndex: tableIndex, address: peers[Int(slot)]!.endpoint.address,
-      site: peers[Int(slot)]!.site, except: slot, now: now, rng: &rng)
+      tableIndex: tableIndex, near: standings[Int(slot)].place, except: slot,
+      countMax: tables[tableIndex]!.sourceCount(for: index, isStarving: report.isStarving, limits),
+      now: now, rng: &rng)
     part.promises = promises(slot: slot, tableIndex: tableIndex, now: now)
     part.suspended = suspended(in: tableIndex)
     return part
   }
 
   private func promises(slot: UInt32, tableIndex: Int, now: Instant) -> [Promise] {
-    guard let table = tables[tableIndex], let index = table.index(of: slot) else { return [] }
-    return table.promised(to: table.members[index]).compactMap { grant in
+    guard let index = tables[tableIndex]?.index(of: slot), !tables[tableIndex]!.grants.isEmpty
+    else {
+      return []
+    }
+    return tables[tableIndex]!.promised(to: tables[tableIndex]!.members[index]).compactMap {
+      grant in
       guard let holder = peers[Int(grant.slot)], holder.isServing else { return nil }
       return Promise(
         holder: holder.id, run: grant.run, expected: max(.zero, grant.expected - now))
@@ -237,6 +247,7 @@ package struct Tracker: Sendable {
     if peer.isSuspended { suspendedCount -= 1 }
     checks.forget(peer.id)
     peers[Int(slot)] = nil
+    standings[Int(slot)] = .vacant
     freeSlots.append(slot)
   }
 

@@ -5,7 +5,10 @@ package struct TrackerLimits: Hashable, Sendable {
   package var packageCountMax = 1_000_000
   /// Sources named in one referral, the origin included.
   package var sourceCountMax = 41
-  /// Members looked at to find them in a swarm too large to rank as a whole.
+  /// The same for a member that was told of a swarm about this large before.
+  package var freshSourceCountMax = 9
+  /// Members looked at for each source named, in a swarm too large to rank as a whole.
+  package var sampledPerSource = 2
   package var sampleCountMax = 64
   /// Members looked at to find what a starving one cannot get from anybody.
   package var reachableCountMax = 512

@@ -30,11 +30,12 @@ package final class Listener: WatchHandler {
   /// - Parameter accept: keeps the stream, or it closes at once.
   package init(
     _ loop: EventLoop, on endpoint: Endpoint, sharesPort: Bool = false, tls: TLSServer? = nil,
-    accept: @escaping (Stream) -> Void
+    unsentByteCountMax: Int32? = nil, accept: @escaping (Stream) -> Void
   ) throws(SystemError) {
     let socket = try Socket.listening(on: endpoint, sharesPort: sharesPort)
     // Connections inherit it.
-    socket.tune(unsentByteCountMax: Stream.kernelUnsentByteCountMax(isTLS: tls != nil))
+    socket.tune(
+      unsentByteCountMax: unsentByteCountMax ?? Stream.kernelUnsentByteCountMax(isTLS: tls != nil))
     if tls != nil { socket.deferAccept() }
     self.loop = loop
     self.endpoint = socket.localEndpoint ?? endpoint

@@ -10,7 +10,7 @@ package final class Stream {
   /// What the kernel may hold of a connection beyond what is in flight. With little, a connection
   /// fills no buffers that its path cannot empty; records of TLS leave in larger steps.
   static func kernelUnsentByteCountMax(isTLS: Bool) -> Int32 {
-    isTLS ? 512 * 1024 : 128 * 1024
+    isTLS ? 512 * 1024 : 64 * 1024
   }
   /// What a finished stream throws away while it waits for the other side's end.
   static let lingerByteCountMax = 4 * 1024 * 1024

@@ -102,3 +102,38 @@ import Testing
     #expect(promises.map(\.run) == leases.map(\.run))
   }
 }
+
+/// How many sources an announce is answered with.
+@Suite struct SourceCountTests {
+  typealias Fixture = TrackerFixture
+
+  private func count(_ referral: PackageReferral?) -> Int { referral?.sources.count ?? 0 }
+
+  @Test func aKnownMemberHearsOfAFewAndAStarvingOneOfAll() {
+    var fixture = Fixture(pieceCount: 4)
+    for number in 2..<102 { fixture.say(number, .whole(fixture.set(0..<1))) }
+    let limits = fixture.tracker.limits
+    #expect(count(fixture.say(1)) == limits.sourceCountMax)
+    #expect(count(fixture.say(1, Fixture.nothing)) == limits.freshSourceCountMax)
+    #expect(count(fixture.say(1, Fixture.nothing, starving: true)) == limits.sourceCountMax)
+    for number in 102..<125 { fixture.say(number, .whole(fixture.set(0..<1))) }
+    #expect(count(fixture.say(1, Fixture.nothing)) == limits.freshSourceCountMax)
+    for number in 125..<131 { fixture.say(number, .whole(fixture.set(0..<1))) }
+    #expect(count(fixture.say(1, Fixture.nothing)) == limits.sourceCountMax)
+  }
+
+  /// Ranking reads plain copies of the records: they follow whatever changes.
+  @Test func theStandingsFollow() {
+    var fixture = Fixture(pieceCount: 4)
+    let all = Holdings.whole(fixture.set(0..<4))
+    for number in 2..<6 { fixture.say(number, all, site: "yard") }
+    fixture.say(1, site: "hall")
+    fixture.say(5, Fixture.nothing, site: "hall")
+    #expect(fixture.say(1, Fixture.nothing, site: "hall")?.sources.first?.peer == Fixture.peer(5))
+    fixture.say(5, Fixture.nothing, active: 9, site: "hall")
+    let sources = fixture.say(1, Fixture.nothing, site: "hall")?.sources.map(\.peer) ?? []
+    #expect(!sources.contains(Fixture.peer(5)))
+    fixture.say(4, leaving: true)
+    #expect(fixture.say(1, Fixture.nothing, site: "hall")?.sources.count == 3)
+  }
+}
