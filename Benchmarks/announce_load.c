@@ -114,6 +114,7 @@ static size_t spate_body(uint8_t *body, unsigned peer) {
   int starts_again = !is_first && progress[peer] >= piece_count / RUN;
   *out++ = is_first ? 1 | 4 : starts_again ? 1 : 0;
   out = number(out, RUN);
+  out = number(out, is_first ? 0 : 1000000);
   out = holdings(out, peer);
   out = number(out, is_first ? 0 : 2);
   for (unsigned source = 1; !is_first && source <= 2; source++) {
