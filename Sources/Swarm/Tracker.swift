@@ -188,10 +188,12 @@ package struct Tracker: Sendable {
       part.staysNear = tables[tableIndex]!.staysNear(index)
       part.crossings = crossings(report, slot: slot, tableIndex: tableIndex, now: now)
     }
+    // Not among the arguments below: a change in the middle of a call would copy the whole table.
+    let sourceCount = tables[tableIndex]!.sourceCount(
+      for: index, isStarving: report.isStarving, limits)
     part.sources = rankedSources(
       tableIndex: tableIndex, near: standings[Int(slot)].place, except: slot,
-      countMax: tables[tableIndex]!.sourceCount(for: index, isStarving: report.isStarving, limits),
-      now: now, rng: &rng)
+      countMax: sourceCount, now: now, rng: &rng)
     part.promises = promises(slot: slot, tableIndex: tableIndex, now: now)
     part.suspended = suspended(in: tableIndex)
     return part
