@@ -74,15 +74,16 @@ extension Download {
       else { continue }
       if outstanding == 0 { fresh.append(index) } else { working.append(index) }
     }
-    if workingCount < width.count { return (fresh, working) }
-    return ([], workingCount > width.count ? withoutSlowest(working, workingCount) : working)
+    let width = min(width.count, widthBesidesLeases(now: now))
+    if workingCount < width { return (fresh, working) }
+    return ([], workingCount > width ? withoutSlowest(working, workingCount, width) : working)
   }
 
   /// Of those at work, who may be asked again when there are too many: the slowest are let go.
-  private func withoutSlowest(_ working: [Int], _ workingCount: Int) -> [Int] {
+  private func withoutSlowest(_ working: [Int], _ workingCount: Int, _ width: Int) -> [Int] {
     let rates = neighbours.indices.dropFirst().filter { neighbours[$0].outstandingCount > 0 }
       .map { neighbours[$0].byteRate > 0 ? neighbours[$0].byteRate : .max }.sorted()
-    let least = rates[min(workingCount - width.count, rates.count - 1)]
+    let least = rates[min(workingCount - width, rates.count - 1)]
     return working.filter { neighbours[$0].byteRate == 0 || neighbours[$0].byteRate >= least }
   }
 
@@ -194,7 +195,10 @@ extension Download {
     now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
   ) {
     guard needed.isEmpty, leased.isEmpty, !requests.isEmpty else { return }
-    let (fresh, _) = askable(now: now)
+    // What crosses into a site crosses once: a second copy would only crowd the line between.
+    let fresh = askable(now: now).fresh.filter {
+      !site.staysNear || neighbours[$0].source.isNear
+    }
     guard !fresh.isEmpty else { return }
     var duplicateCount = 0
     var awaited = PieceSet(pieceCount: geometry.pieceCount)

@@ -2,6 +2,19 @@ import Content
 
 /// When the origin helps out.
 extension Download {
+  /// Neighbours to fetch from at a time while the origin sends us what nobody has: each takes an
+  /// equal part of our line, so as few as leave the leases the part they need to be here within
+  /// `RunLength.grantPeriod`. A run or two say nothing of what the origin can do, and one that has
+  /// sent nothing for a while is not waited for.
+  func widthBesidesLeases(now: Instant) -> Int {
+    let byteCount = leasedOutstandingCount * geometry.pieceByteCount
+    guard byteCount > limits.leaseByteCountMin, neighbours[0].outstandingCount > 0,
+      now - neighbours[0].lastProgress < limits.leaseSilence, let rate = speed.byteRate(now: now)
+    else { return .max }
+    let part = Double(byteCount) / (rate * RunLength.grantPeriod.seconds)
+    return max(limits.sourceCountBesidesLeases, Int((1 / part).rounded(.up)) - 1)
+  }
+
   /// The origin sends pieces that slow peers were asked for: those requests are given up, and what
   /// the leases do not name is free again. A request that is soon over, or too young to be judged,
   /// goes on.

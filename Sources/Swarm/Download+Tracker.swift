@@ -104,7 +104,7 @@ extension Download {
   }
 
   /// Pieces leased to us that have not arrived.
-  private var leasedOutstandingCount: Int {
+  var leasedOutstandingCount: Int {
     leased.reduce(0) { $0 + $1.run.count }
       + requests.reduce(0) { $0 + ($1.source.isOrigin ? $1.rest.count : 0) }
   }

@@ -3,6 +3,12 @@ package struct DownloadLimits: Hashable, Sendable {
   /// Peers fetched from at a time, found by trying within these bounds; the origin's leases and
   /// peers much slower than the others come on top.
   package var sourceCounts = 4...8
+  /// And this many at least while the origin sends what nobody has.
+  package var sourceCountBesidesLeases = 2
+  /// Leases of no more than this are no reason to ask fewer neighbours.
+  package var leaseByteCountMin = 128 << 10
+  /// Nor are leases of an origin that has sent nothing for this long.
+  package var leaseSilence: Duration = .milliseconds(300)
   /// Bytes a second that are enough: no more sources are tried then; nil for as fast as it goes.
   package var targetByteRate: Int?
   /// Requests outstanding at one peer: the second hides the round trip.

@@ -7,6 +7,8 @@ struct LeaseRequest: Sendable {
   var reachable: PieceSet?
   /// Bytes a second from the origin to this member; 0 when unknown.
   var byteRate: Int
+  /// Bytes a second from the origin to everybody; 0 when unknown.
+  var originByteRate = 0
   /// Pieces the origin may still promise within its target period.
   var roomPieceCount: Int
   /// How much of what the origin can send within its target period is promised.
@@ -36,7 +38,7 @@ extension PackageTable {
       queueShare: request.queueShare)
     let quota = RunLength.outstandingPieces(
       askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
-      freshPieceCount: unheld.count)
+      freshPieceCount: unheld.count, originByteRate: request.originByteRate)
     let leased = member.leases.reduce(0) { sum, lease in
       lease.isSent
         ? sum : sum + lease.run.pieces.reduce(0) { $0 + (member.held.contains($1) ? 0 : 1) }
@@ -145,10 +147,15 @@ extension PackageTable {
   }
 
   /// Leases of others for pieces that the member lacks, latest first: with whom, and until when.
+  /// A member that stays near gets what it lacks from its site: a few say that the origin has not
+  /// forgotten it, all of them would crowd the line between.
   func promised(to member: Member) -> [(slot: UInt32, run: PieceRun, expected: Instant)] {
     var found: [(slot: UInt32, run: PieceRun, expected: Instant)] = []
+    let countMax =
+      sites.shares(member.site, counted: member.isCounted)
+      ? Self.nearPromiseCountMax : PackageReferral.promiseCountMax
     for grant in grants.reversed() where grant.slot != member.slot {
-      guard found.count < PackageReferral.promiseCountMax else { break }
+      guard found.count < countMax else { break }
       let isOpen = grant.run.pieces.contains {
         leaseCount(of: $0) > 0 && !member.held.contains($0)
       }

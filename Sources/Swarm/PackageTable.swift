@@ -42,6 +42,7 @@ struct Member: Sendable {
 /// when both are 0: only the origin has it. `out` are the pieces that counted members hold.
 struct PackageTable: Sendable {
   static let grantCountMax = 128
+  static let nearPromiseCountMax = 16
 
   let id: PackageID
   let geometry: Geometry

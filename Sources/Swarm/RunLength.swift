@@ -49,19 +49,29 @@ package enum RunLength {
     return max(1, min(byteCount / pieceByteCount, fairCount))
   }
 
+  private static let grantByteCountMax = 16 << 20
+
+  /// In which time a member of several is to get what it was granted, when the origin's line is
+  /// full: a grant says by its size what part of a member's line the origin can fill.
+  package static let grantPeriod: Duration = .milliseconds(250)
+
   /// Pieces one member may have leased at a time. Alone: half a second of its line, at least two
   /// runs, so that one is under way while the next is asked for. Otherwise 50 ms of its line, up to
-  /// 1 MiB, and never so much that the last pieces all leave the origin together: those still have
-  /// to travel on.
+  /// 1 MiB, or its part of what the origin would send in `grantPeriod` if it were half as fast again
+  /// as it was seen to be: an origin whose line is not full is seen to be faster then. Never so much
+  /// that the last pieces all leave the origin together: those still have to travel on.
   package static func outstandingPieces(
-    askerCount: Int, pieceByteCount: Int, byteRate: Int, freshPieceCount: Int
+    askerCount: Int, pieceByteCount: Int, byteRate: Int, freshPieceCount: Int,
+    originByteRate: Int = 0
   ) -> Int {
     let run = pieces(askerCount: askerCount, pieceByteCount: pieceByteCount, byteRate: byteRate)
     if askerCount <= 1 {
       return byteRate <= 0
         ? run : max(2 * run, min(max(0, byteRate) / 2, 64 << 20) / pieceByteCount)
     }
-    let byteCount = min(max(0, byteRate) / 20, 1 << 20)
+    let part = Double(max(0, originByteRate)) * 1.5 * grantPeriod.seconds / Double(askerCount)
+    let byteCount = max(
+      min(max(0, byteRate) / 20, 1 << 20), Int(min(part, Double(grantByteCountMax))))
     let fairCount = freshPieceCount / (2 * askerCount)
     return max(1, min(max(run, byteCount / pieceByteCount), fairCount))
   }

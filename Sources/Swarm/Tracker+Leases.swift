@@ -20,7 +20,7 @@ extension Tracker {
     let request = LeaseRequest(
       wantedPieceCount: report.wantedPieceCount,
       reachable: report.isStarving ? reachable(from: slot, tableIndex: tableIndex, now: now) : nil,
-      byteRate: peer.originRate,
+      byteRate: peer.originRate, originByteRate: sendRate,
       roomPieceCount: (byteCountMax - promisedByteCount) / pieceByteCount,
       queueShare: Double(promisedByteCount) / Double(max(1, byteCountMax)),
       isSlow: isSlow(report, peer: peer, tableIndex: tableIndex, index: index),

@@ -48,6 +48,23 @@ import Testing
     #expect(fixture.fetches.contains { $0.source == Fixture.peer(2) })
   }
 
+  @Test func theEndGameAsksNobodyOfAnotherSite() {
+    for (near, count) in [([Int](), 0), ([3], 1)] {
+      var fixture = Fixture(pieceCount: 2)
+      fixture.tell(.started)
+      fixture.refer(
+        sources: [1, 2, 3], near: near, staysNear: true, crossings: [Fixture.run(0, 2)])
+      fixture.tell(.heldBy(Fixture.peer(1), set([0, 1], of: 2)))
+      let asked = fixture.fetches
+      #expect(asked.map(\.source) == [Fixture.peer(1)])
+      fixture.tell(.heldBy(Fixture.peer(2), set([0, 1], of: 2)))
+      fixture.tell(.heldBy(Fixture.peer(3), set([0, 1], of: 2)))
+      fixture.tell(
+        .progressed(asked[0].id, byteCount: 1), after: fixture.download.limits.endGameAge * 2)
+      #expect(fixture.fetches.map(\.source) == Array(repeating: Fixture.peer(3), count: count))
+    }
+  }
+
   @Test func fewFarStreamsAreEnough() {
     var fixture = Fixture(pieceCount: 4)
     fixture.tell(.started)

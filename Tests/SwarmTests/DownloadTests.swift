@@ -231,4 +231,24 @@ import Testing
     fixture.tell(.evicted(Fixture.run(2, 9_999)))
     #expect(fixture.download.held.isEmpty)
   }
+
+  @Test func whileTheOriginSendsFreshPiecesFewerNeighboursAreAsked() {
+    for (leased, silence, askedMax) in [(16, 1, 2), (16, 400, 8), (1, 1, 8)] {
+      var fixture = Fixture(pieceCount: 256)
+      fixture.tell(.started)
+      fixture.refer(leases: [Fixture.run(0, leased)], sources: Array(1...8))
+      let lease = fixture.fetches[0]
+      #expect(lease.source == .origin)
+      fixture.tell(.progressed(lease.id, byteCount: 100_000), after: .milliseconds(50))
+      fixture.tell(.progressed(lease.id, byteCount: 100_000), after: .milliseconds(50))
+      fixture.tell(.ticked, after: .milliseconds(silence))
+      let set = PieceSet.full(pieceCount: 256)
+      var asked: Set<PeerID> = []
+      for number in 1...8 {
+        fixture.tell(.heldBy(Fixture.peer(number), set))
+        asked.formUnion(fixture.fetches.map(\.source))
+      }
+      #expect(asked.count == askedMax)
+    }
+  }
 }

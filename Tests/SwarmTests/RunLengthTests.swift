@@ -47,6 +47,20 @@ import Testing
     }
   }
 
+  @Test func aFasterOriginGrantsMoreAtATime() {
+    func outstanding(_ askers: Int, _ originRate: Int, fresh: Int = 1_000) -> Int {
+      RunLength.outstandingPieces(
+        askerCount: askers, pieceByteCount: Self.piece, byteRate: 500_000, freshPieceCount: fresh,
+        originByteRate: originRate)
+    }
+    #expect(outstanding(12, 0) == 1)
+    #expect(outstanding(12, 20_000_000) == 9)
+    #expect(outstanding(4, 20_000_000) == 28)
+    #expect(outstanding(100, 12_500_000) == 1)
+    #expect(outstanding(12, 20_000_000, fresh: 48) == 2)
+    #expect(outstanding(4, .max, fresh: 1 << 20) == 256)
+  }
+
   @Test func crossingsAreShortAndTheLastOnesSpread() {
     func outstanding(_ rate: Int, _ open: Int) -> Int {
       RunLength.outstandingCrossingPieces(

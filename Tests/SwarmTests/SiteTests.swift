@@ -170,4 +170,15 @@ import Testing
       #expect(fixture.tracker.snapshot().packages[0].siteCount <= 3)
     }
   }
+
+  @Test func whoStaysNearIsToldOfFewPromises() {
+    for (site, isFew) in [("hall", true), ("yard", false)] {
+      var fixture = Fixture(pieceCount: 4_096)
+      for number in 1...60 { fixture.say(number, site: number > 30 ? site : "yard") }
+      for number in 1...30 { fixture.say(number, Fixture.nothing, wanted: 2, site: "yard") }
+      let answer = fixture.say(60, Fixture.nothing, site: site)!
+      #expect(answer.staysNear == isFew)
+      #expect(isFew ? answer.promises.count == 16 : answer.promises.count > 16)
+    }
+  }
 }
