@@ -46,6 +46,8 @@ final class Node {
   let pool: ConnectionPool
   var random = SystemRandomNumberGenerator()
   var uploads: UploadGate
+  /// Told why the origin is being waited for.
+  var onWait: ((String) -> Void)?
   private(set) var transfers: [PackageID: Transfer] = [:]
   private(set) var port: UInt16 = 0
   private(set) var store: PieceStore
@@ -215,6 +217,33 @@ final class Node {
       timer = nil
     }
     timer?.schedule(after: delay)
+  }
+
+  /// Asks the origin again a little later, where that may help.
+  /// - Returns: false when it is no use any more.
+  func retry(
+    _ schedule: inout RetrySchedule, after failure: RequestFailure, on connection: ClientConnection,
+    _ body: @escaping () -> Void
+  ) -> Bool {
+    origin.advance(from: connection.endpoint)
+    let isUnreachable =
+      switch failure {
+      case .unreachable, .malformed: true
+      case .connection, .timedOut, .cancelled: false
+      }
+    let delay = schedule.next(
+      isUnreachable: isUnreachable, placeCount: origin.endpoints.count,
+      hadAnswered: connection.hasAnswered, now: loop.now, rng: &random)
+    guard let delay else { return false }
+    if delay == .zero { body() } else { waits("\(failure)", for: delay, body) }
+    return true
+  }
+
+  /// Goes on after `delay`, and says what for.
+  func waits(_ reason: String, for delay: Duration, _ body: @escaping () -> Void) {
+    log.info("waiting for the origin: \(reason)")
+    onWait?(reason)
+    after(delay, body)
   }
 
   /// Keeps what must live as long as the node.
