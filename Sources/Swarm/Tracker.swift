@@ -183,11 +183,14 @@ package struct Tracker: Sendable {
       part.staysNear = tables[tableIndex]!.staysNear(index)
       part.crossings = crossings(report, slot: slot, tableIndex: tableIndex, now: now)
     }
+    part.suspended = suspended(in: tableIndex)
+    if isServedAlone(report, part.leases, tableIndex: tableIndex, index: index, now: now) {
+      return part
+    }
     part.sources = rankedSources(
       tableIndex: tableIndex, address: peers[Int(slot)]!.endpoint.address,
       site: peers[Int(slot)]!.site, except: slot, now: now, rng: &rng)
     part.promises = promises(slot: slot, tableIndex: tableIndex, now: now)
-    part.suspended = suspended(in: tableIndex)
     return part
   }
 
