@@ -51,9 +51,8 @@ final class ManifestLoader {
       case .success(let message):
         self.answer(path, Self.read(message))
       case .failure(let failure):
-        var schedule = schedule
-        let isAgain = self.node.retry(&schedule, after: failure, on: connection) { [weak self] in
-          self?.ask(path, schedule)
+        let isAgain = self.node.retry(schedule, after: failure, on: connection) { [weak self] in
+          self?.ask(path, $0)
         }
         if !isAgain { self.answer(path, .unreachable("\(failure)")) }
       }

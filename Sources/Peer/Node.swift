@@ -222,9 +222,10 @@ final class Node {
   /// Asks the origin again a little later, where that may help.
   /// - Returns: false when it is no use any more.
   func retry(
-    _ schedule: inout RetrySchedule, after failure: RequestFailure, on connection: ClientConnection,
-    _ body: @escaping () -> Void
+    _ schedule: RetrySchedule, after failure: RequestFailure, on connection: ClientConnection,
+    _ body: @escaping (RetrySchedule) -> Void
   ) -> Bool {
+    var schedule = schedule
     origin.advance(from: connection.endpoint)
     let isUnreachable =
       switch failure {
@@ -235,7 +236,8 @@ final class Node {
       isUnreachable: isUnreachable, placeCount: origin.endpoints.count,
       hadAnswered: connection.hasAnswered, now: loop.now, rng: &random)
     guard let delay else { return false }
-    if delay == .zero { body() } else { waits("\(failure)", for: delay, body) }
+    let next = schedule
+    if delay == .zero { body(next) } else { waits("\(failure)", for: delay) { body(next) } }
     return true
   }
 

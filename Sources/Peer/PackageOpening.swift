@@ -56,9 +56,8 @@ final class PackageOpening {
       switch result {
       case .success(let message): self.received(message, of: slice, for: manifest, schedule)
       case .failure(let failure):
-        var schedule = schedule
-        let isAgain = self.node.retry(&schedule, after: failure, on: connection) { [weak self] in
-          self?.askForTree(manifest, schedule)
+        let isAgain = self.node.retry(schedule, after: failure, on: connection) { [weak self] in
+          self?.askForTree(manifest, $0)
         }
         guard !isAgain else { return }
         self.finish(manifest, .failure(PeerError("the origin did not send the tree: \(failure)")))
