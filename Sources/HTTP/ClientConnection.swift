@@ -166,11 +166,21 @@ package final class ClientConnection: StreamHandler {
     guard isOpen else { return }
     isOpen = false
     timer?.cancel()
+    let why = failure ?? Self.failure(reason, "\(endpoint): \(reason)", in: machine.state)
     machine.closed()
-    let why = failure ?? .connection("\(endpoint): \(reason)")
     while let request = requests.popFirst() { request.receiver.responseFailed(why, on: self) }
     loop.bury(self)
     selfUntilClosed = nil
+  }
+
+  private static func failure(
+    _ reason: CloseReason, _ text: String, in state: StateMachine.State
+  ) -> RequestFailure {
+    switch reason {
+    case .failed(let error) where state == .connecting && error.isUnreachable: .unreachable(text)
+    case .tls where state == .connecting: .unreachable(text)
+    case .failed, .tls, .local, .remoteClosed, .fileTooShort: .connection(text)
+    }
   }
 
   // MARK: Input

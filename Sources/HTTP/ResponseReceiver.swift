@@ -3,6 +3,9 @@ package import Wire
 /// Why a request got no complete response.
 package enum RequestFailure: Error, Equatable, Sendable, CustomStringConvertible {
   case connection(String)
+  /// Nobody listens there, no way leads there, or it is not whom it should be: to ask again is no
+  /// use.
+  case unreachable(String)
   /// The server's bytes were not HTTP.
   case malformed(String)
   case timedOut
@@ -11,7 +14,7 @@ package enum RequestFailure: Error, Equatable, Sendable, CustomStringConvertible
 
   package var description: String {
     switch self {
-    case .connection(let reason): reason
+    case .connection(let reason), .unreachable(let reason): reason
     case .malformed(let reason): "the server's answer is not HTTP: \(reason)"
     case .timedOut: "the server did not answer in time"
     case .cancelled: "cancelled"

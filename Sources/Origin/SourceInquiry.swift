@@ -85,7 +85,8 @@ final class SourceInquiry: ResponseReceiver {
   func responseFailed(_ failure: RequestFailure, on connection: ClientConnection) {
     switch failure {
     case .malformed: end(.unanswered)
-    case .connection, .timedOut, .cancelled: end(hasBegun ? .unanswered : .unreachable)
+    case .connection, .unreachable, .timedOut, .cancelled:
+      end(hasBegun ? .unanswered : .unreachable)
     }
   }
 

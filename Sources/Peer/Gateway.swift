@@ -10,6 +10,9 @@ final class Gateway: RequestHandler {
   /// How long a program waits for the origin to have the digests of a file.
   private static let patience = Duration.seconds(60)
 
+  /// Before a silent origin's last word on a name is used, or an error answered.
+  private static let originPatience = Duration.seconds(10)
+
   private unowned let node: Node
   private let loader: ManifestLoader
   /// What the origin last said of a name, for when it says nothing.
@@ -18,7 +21,7 @@ final class Gateway: RequestHandler {
 
   init(_ node: Node) {
     self.node = node
-    loader = ManifestLoader(node)
+    loader = ManifestLoader(node, patience: Self.originPatience)
   }
 
   /// Names the cache knew before this process started.

@@ -56,6 +56,9 @@ package final class Getter {
       let node = try Node(
         loop, origin: origin, settings: settings, counters: PeerCounters(), log: log)
       self.node = node
+      node.onWait = { [unowned self] in
+        bar.note("waiting for \(configuration.url.authority): \($0)")
+      }
       do throws(PeerError) {
         _ = try node.listen()
         try stopOnSignals(loop, node)

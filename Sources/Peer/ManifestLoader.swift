@@ -23,9 +23,15 @@ final class ManifestLoader {
   private static let byteCountMax = 64 * 1024
 
   private unowned let node: Node
+  private let patience: Duration
   private var waiting: [String: [(ManifestAnswer) -> Void]] = [:]
 
-  init(_ node: Node) { self.node = node }
+  /// - Parameter patience: how long an origin that does not answer is asked again; one that cannot
+  ///   be reached at all is not.
+  init(_ node: Node, patience: Duration = .seconds(60)) {
+    self.node = node
+    self.patience = patience
+  }
 
   /// - Parameter path: percent-encoded, from `/`, without a query.
   func load(_ path: String, _ completion: @escaping (ManifestAnswer) -> Void) {
@@ -34,10 +40,10 @@ final class ManifestLoader {
       return
     }
     waiting[path] = [completion]
-    ask(path, attempt: 0)
+    ask(path, RetrySchedule(now: node.loop.now, patience: patience))
   }
 
-  private func ask(_ path: String, attempt: Int) {
+  private func ask(_ path: String, _ schedule: RetrySchedule) {
     let connection = node.controlConnection()
     let receiver = WholeResponse(byteCountMax: Self.byteCountMax) { [weak self] result in
       guard let self else { return }
@@ -45,14 +51,10 @@ final class ManifestLoader {
       case .success(let message):
         self.answer(path, Self.read(message))
       case .failure(let failure):
-        self.node.origin.advance(from: connection.endpoint)
-        // A kept connection may have been closed by the other side just now, and a name may have
-        // more addresses.
-        if attempt < self.node.origin.endpoints.count {
-          self.ask(path, attempt: attempt + 1)
-        } else {
-          self.answer(path, .unreachable("\(failure)"))
+        let isAgain = self.node.retry(schedule, after: failure, on: connection) { [weak self] in
+          self?.ask(path, $0)
         }
+        if !isAgain { self.answer(path, .unreachable("\(failure)")) }
       }
     }
     connection.send(

@@ -47,6 +47,8 @@ final class Node {
   let pool: ConnectionPool
   var random = SystemRandomNumberGenerator()
   var uploads: UploadGate
+  /// Told why the origin is being waited for.
+  var onWait: ((String) -> Void)?
   private(set) var transfers: [PackageID: Transfer] = [:]
   private(set) var port: UInt16 = 0
   private(set) var store: PieceStore
@@ -220,6 +222,35 @@ final class Node {
       timer = nil
     }
     timer?.schedule(after: delay)
+  }
+
+  /// Asks the origin again a little later, where that may help.
+  /// - Returns: false when it is no use any more.
+  func retry(
+    _ schedule: RetrySchedule, after failure: RequestFailure, on connection: ClientConnection,
+    _ body: @escaping (RetrySchedule) -> Void
+  ) -> Bool {
+    var schedule = schedule
+    origin.advance(from: connection.endpoint)
+    let isUnreachable =
+      switch failure {
+      case .unreachable, .malformed: true
+      case .connection, .timedOut, .cancelled: false
+      }
+    let delay = schedule.next(
+      isUnreachable: isUnreachable, placeCount: origin.endpoints.count,
+      hadAnswered: connection.hasAnswered, now: loop.now, rng: &random)
+    guard let delay else { return false }
+    let next = schedule
+    if delay == .zero { body(next) } else { waits("\(failure)", for: delay) { body(next) } }
+    return true
+  }
+
+  /// Goes on after `delay`, and says what for.
+  func waits(_ reason: String, for delay: Duration, _ body: @escaping () -> Void) {
+    log.info("waiting for the origin: \(reason)")
+    onWait?(reason)
+    after(delay, body)
   }
 
   /// Keeps what must live as long as the node.

@@ -1,6 +1,7 @@
 import Content
 import Digests
 import HTTP
+import Reactor
 import Storage
 import Wire
 
@@ -10,9 +11,6 @@ final class PackageOpening {
   typealias Completion = (Result<Transfer, PeerError>) -> Void
 
   private static let silenceMax = Duration.seconds(5)
-  private static let attemptCountMax = 5
-  /// Bounds to what an origin that is too busy says of when to come back.
-  private static let retryDelay = Duration.milliseconds(100)...(.seconds(10))
 
   private unowned let node: Node
   private var waiting: [PackageID: [Completion]] = [:]
@@ -37,13 +35,13 @@ final class PackageOpening {
     } then: { [self] result in
       switch result {
       case .success(let stored?): finish(manifest, .success(stored))
-      case .success(nil): askForTree(manifest, attempt: 0)
+      case .success(nil): askForTree(manifest, RetrySchedule(now: node.loop.now))
       case .failure(let error): finish(manifest, .failure(error.asPeerError))
       }
     }
   }
 
-  private func askForTree(_ manifest: Manifest, attempt: Int) {
+  private func askForTree(_ manifest: Manifest, _ schedule: RetrySchedule) {
     let geometry = manifest.geometry
     // The root of a package of one piece is its whole piece layer.
     guard geometry.pieceCount > 1 else {
@@ -55,8 +53,15 @@ final class PackageOpening {
     let connection = node.controlConnection()
     let receiver = WholeResponse(byteCountMax: TreeMessage.byteCountMax) { [weak self] result in
       guard let self else { return }
-      if case .failure = result { self.node.origin.advance(from: connection.endpoint) }
-      self.received(result, of: slice, for: manifest, attempt: attempt + 1)
+      switch result {
+      case .success(let message): self.received(message, of: slice, for: manifest, schedule)
+      case .failure(let failure):
+        let isAgain = self.node.retry(schedule, after: failure, on: connection) { [weak self] in
+          self?.askForTree(manifest, $0)
+        }
+        guard !isAgain else { return }
+        self.finish(manifest, .failure(PeerError("the origin did not send the tree: \(failure)")))
+      }
     }
     connection.send(
       .get, "/-/tree/\(manifest.id)?\(TreeQuery(slice).text)", silenceMax: Self.silenceMax,
@@ -64,11 +69,11 @@ final class PackageOpening {
   }
 
   private func received(
-    _ result: Result<WholeResponse.Message, RequestFailure>, of slice: TreeSlice,
-    for manifest: Manifest, attempt: Int
+    _ message: WholeResponse.Message, of slice: TreeSlice, for manifest: Manifest,
+    _ schedule: RetrySchedule
   ) {
-    switch result {
-    case .success(let message) where message.status == .ok:
+    switch message.status {
+    case .ok:
       do throws(WireError) {
         let tree = try TreeMessage.decode(message.body.span, for: slice)
         guard
@@ -84,20 +89,15 @@ final class PackageOpening {
       } catch {
         finish(manifest, .failure(PeerError("the origin's tree is malformed: \(error.reason)")))
       }
-    case .success(let message)
-    where message.status == .serviceUnavailable && attempt < Self.attemptCountMax:
+    case .serviceUnavailable:
       let wish = message.retryAfter ?? .seconds(1)
-      node.after(min(max(wish, Self.retryDelay.lowerBound), Self.retryDelay.upperBound)) {
-        [weak self] in self?.askForTree(manifest, attempt: attempt)
+      guard let delay = schedule.next(wish: wish, now: node.loop.now) else { fallthrough }
+      node.waits("the origin is too busy for the package's tree", for: delay) { [weak self] in
+        self?.askForTree(manifest, schedule)
       }
-    case .success(let message):
+    default:
       finish(
         manifest, .failure(PeerError("the origin refused the package's tree: \(message.status)")))
-    case .failure(let failure):
-      guard attempt < Self.attemptCountMax else {
-        return finish(manifest, .failure(PeerError("the origin did not send the tree: \(failure)")))
-      }
-      askForTree(manifest, attempt: attempt)
     }
   }
 

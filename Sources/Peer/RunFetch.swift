@@ -137,7 +137,7 @@ final class RunFetch: ResponseReceiver {
     case .timedOut: end(.stalled)
     // We closed the connection because of another request on it: nobody is to blame.
     case .cancelled: end(.busy(retryAfter: .zero))
-    case .connection, .malformed: end(.failed)
+    case .connection, .unreachable, .malformed: end(.failed)
     }
   }
 

@@ -28,6 +28,10 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
   package var isOutOfSpace: Bool { code == ENOSPC || code == EDQUOT }
   package var isConnectionReset: Bool { code == ECONNRESET || code == EPIPE }
   package var isConnectionRefused: Bool { code == ECONNREFUSED }
+  /// No answer will come from there: nobody listens, or no way leads to it.
+  package var isUnreachable: Bool {
+    isConnectionRefused || isAddressUnavailable || code == EHOSTUNREACH || code == ENETUNREACH
+  }
   package var isAddressInUse: Bool { code == EADDRINUSE }
   /// The machine has no such address, or does not speak that version of the protocol.
   package var isAddressUnavailable: Bool { code == EADDRNOTAVAIL || code == EAFNOSUPPORT }

@@ -25,7 +25,9 @@ struct TrackerTalk: Sendable {
   /// Those of the announce under way: they are made again when it is lost.
   var sentComplaints: [Complaint] = []
 
-  mutating func failed(now: Instant, limits: DownloadLimits, chance: inout SeededGenerator) {
+  mutating func failed(
+    now: Instant, isSettled: Bool, limits: DownloadLimits, chance: inout SeededGenerator
+  ) {
     guard telling != nil else { return }
     telling = nil
     complaints = Array((sentComplaints + complaints).prefix(PackageReport.complaintCountMax))
@@ -33,7 +35,7 @@ struct TrackerTalk: Sendable {
     failureCount += 1
     let delay = min(
       limits.trackerRetryDelay.lowerBound * (1 << min(failureCount - 1, 10)),
-      limits.trackerRetryDelay.upperBound)
+      isSettled ? limits.servingRetryDelayMax : limits.trackerRetryDelay.upperBound)
     notBefore = now + chance.duration(in: (delay / 2)...delay)
     due = notBefore
   }

@@ -124,7 +124,7 @@ package struct Download: Sendable {
     case .referred(let referral, let interval):
       referred(referral, interval: interval, now: now, chance: &chance, effects: &effects)
     case .trackerFailed:
-      talk.failed(now: now, limits: limits, chance: &chance)
+      talk.failed(now: now, isSettled: isSettled, limits: limits, chance: &chance)
     case .heldBy(let peer, let set):
       heldBy(peer, set)
     case .gained(let peer, let runs):

@@ -49,7 +49,9 @@ package struct DownloadLimits: Hashable, Sendable {
   package var busyDelay: ClosedRange<Duration> = .milliseconds(10)...(.seconds(2))
   package var originRetryDelay: Duration = .milliseconds(250)
   /// Back-off towards a silent tracker, doubled from the lower to the upper bound, jittered.
-  package var trackerRetryDelay: ClosedRange<Duration> = .milliseconds(250)...(.seconds(8))
+  package var trackerRetryDelay: ClosedRange<Duration> = .milliseconds(250)...(.milliseconds(1_500))
+  /// The upper bound for who only serves: nothing of its own waits for the tracker.
+  package var servingRetryDelayMax: Duration = .seconds(8)
   /// An end-game piece is asked for twice when the first request is this old.
   package var endGameAge: Duration = .milliseconds(100)
   /// A reader's next pieces are drawn from this many.

@@ -8,6 +8,9 @@ extension Tracker {
     guard report.wantedPieceCount > 0, let peer = peers[Int(slot)],
       let index = tables[tableIndex]!.index(of: slot)
     else { return [] }
+    if let lease = leaseWhole(slot: slot, tableIndex: tableIndex, index: index, now: now) {
+      return [lease]
+    }
     let pieceByteCount = tables[tableIndex]!.geometry.pieceByteCount
     let leasedByteCount = tables[tableIndex]!.leasedPieceCount * pieceByteCount
     let period = ServicePolicy.period(
@@ -29,6 +32,48 @@ extension Tracker {
     let runs = tables[tableIndex]!.lease(request, at: index)
     if !runs.isEmpty { schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: now + term) }
     return runs.map { Lease(run: $0, term: term) }
+  }
+
+  func isSmall(_ tableIndex: Int) -> Bool {
+    tables[tableIndex]!.geometry.byteCount <= limits.smallPackageByteCountMax
+  }
+
+  /// All of a small package, to whoever asks for the first time while the origin can send it within
+  /// its target period. Members whose site brings pieces in together, and those that the operator's
+  /// budget does not reach, get it the normal way.
+  private mutating func leaseWhole(
+    slot: UInt32, tableIndex: Int, index: Int, now: Instant
+  ) -> Lease? {
+    let table = tables[tableIndex]!
+    let (member, geometry) = (table.members[index], table.geometry)
+    guard isSmall(tableIndex), member.held.isEmpty, member.leases.isEmpty, !table.staysNear(index),
+      repeatPieceCount(tableIndex: tableIndex).map({ $0 >= geometry.pieceCount }) ?? true
+    else { return nil }
+    let sentInPeriod = Int(Double(sendRate) * limits.targetPeriod.seconds)
+    let leasedByteCount =
+      table.leasedPieceCount * min(geometry.pieceByteCount, geometry.byteCount)
+    guard
+      originBacklogByteCount + leasedByteCount + geometry.byteCount
+        <= max(sentInPeriod, limits.smallLeasedByteCountMin)
+    else { return nil }
+    let term = term(tableIndex: tableIndex, index: index, peer: peers[Int(slot)]!)
+    let run = PieceRun(first: PieceIndex(0), count: geometry.pieceCount)
+    tables[tableIndex]!.addLease(LeaseRecord(run: run, deadline: now + term), at: index)
+    schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: now + term)
+    return Lease(run: run, term: term)
+  }
+
+  /// The member fetches all of a small package from the origin, or has it: to name sources would
+  /// only make it open connections that it does not need.
+  func isServedAlone(
+    _ report: PackageReport, _ leases: [Lease], tableIndex: Int, index: Int, now: Instant
+  ) -> Bool {
+    guard isSmall(tableIndex), !report.isStarving else { return false }
+    let member = tables[tableIndex]!.members[index]
+    if member.held.isFull { return true }
+    let pieceCount = tables[tableIndex]!.geometry.pieceCount
+    if report.wantedPieceCount > 0 { return leases.first?.run.count == pieceCount }
+    return member.leases.contains { $0.run.count == pieceCount && $0.deadline > now }
   }
 
   /// Bytes a second that the origin can send: what the operator allows, else what was measured.

@@ -188,6 +188,10 @@ package struct Tracker: Sendable {
       part.staysNear = tables[tableIndex]!.staysNear(index)
       part.crossings = crossings(report, slot: slot, tableIndex: tableIndex, now: now)
     }
+    part.suspended = suspended(in: tableIndex)
+    if isServedAlone(report, part.leases, tableIndex: tableIndex, index: index, now: now) {
+      return part
+    }
     // Not among the arguments below: a change in the middle of a call would copy the whole table.
     let sourceCount = tables[tableIndex]!.sourceCount(
       for: index, isStarving: report.isStarving, limits)
@@ -195,7 +199,6 @@ package struct Tracker: Sendable {
       tableIndex: tableIndex, near: standings[Int(slot)].place, except: slot,
       countMax: sourceCount, now: now, rng: &rng)
     part.promises = promises(slot: slot, tableIndex: tableIndex, now: now)
-    part.suspended = suspended(in: tableIndex)
     return part
   }
 

@@ -30,6 +30,11 @@ package struct TrackerLimits: Hashable, Sendable {
   package var targetPeriod: Duration = .milliseconds(500)
   /// Bytes leased out before the origin's speed is known.
   package var leasedByteCountMin = 4 << 20
+  /// A package of at most this many bytes is leased whole to everybody who asks: the origin has sent
+  /// it before its askers have found each other.
+  package var smallPackageByteCountMax = 256 << 10
+  /// Bytes of small packages promised at a time before the origin's speed is known.
+  package var smallLeasedByteCountMin = 1 << 20
   /// Out of the referrals after a corrupt piece.
   package var corruptPenalty: Duration = .seconds(600)
   /// Last in the referrals after being called dead or stalled.

@@ -121,7 +121,7 @@ import Wire
     let collector = Collector()
     client.send(.get, "/", silenceMax: .seconds(30), receiver: collector)
     exchange.run { collector.isOver }
-    guard case .connection = collector.failure else {
+    guard case .unreachable = collector.failure else {
       Issue.record("\(String(describing: collector.failure))")
       return
     }

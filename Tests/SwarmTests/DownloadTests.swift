@@ -252,3 +252,30 @@ import Testing
     }
   }
 }
+
+@Suite struct TrackerSilenceTests {
+  /// The longest of the pauses between announces that all fail.
+  private func longestPause(_ fixture: inout DownloadFixture) -> Duration {
+    var longest = Duration.zero
+    for _ in 0..<12 {
+      let start = fixture.now
+      fixture.tell(.trackerFailed)
+      while fixture.announces.isEmpty { fixture.tell(.ticked, after: .milliseconds(10)) }
+      longest = max(longest, fixture.now - start)
+    }
+    return longest
+  }
+
+  @Test func aRunningDownloadAsksASilentTrackerOften() {
+    var fixture = DownloadFixture(pieceCount: 8)
+    fixture.tell(.started)
+    let longest = longestPause(&fixture)
+    #expect(longest <= .milliseconds(1_510) && longest > .milliseconds(750))
+  }
+
+  @Test func whoOnlyServesAsksSeldom() {
+    var fixture = DownloadFixture(pieceCount: 8, held: Array(0..<8))
+    fixture.tell(.started)
+    #expect(longestPause(&fixture) > .seconds(3))
+  }
+}

@@ -10,7 +10,10 @@ struct TrackerFixture {
   var rng = SeededGenerator(seed: 7)
   let geometry: Geometry
 
-  init(pieceCount: Int, limits: TrackerLimits = TrackerLimits()) {
+  /// - Parameter sharesSmall: few pieces are leased as those of a large package are.
+  init(pieceCount: Int, limits: TrackerLimits = TrackerLimits(), sharesSmall: Bool = true) {
+    var limits = limits
+    if sharesSmall { limits.smallPackageByteCountMax = 0 }
     geometry = Geometry(byteCount: pieceCount * Geometry.pieceByteCountMin)!
     tracker = Tracker(limits: limits)
     tracker.register(Self.package, geometry)
