@@ -262,7 +262,7 @@ def nginx(stage, workers=1, cpu=None, name="nginx", extra=(), identity=None):
 
 def nginx_told(stage, identity=None):
     """The configuration as a reader should see it: without this run's paths and port."""
-    text = nginx_configuration(stage, 0, 1, identity)
+    text = nginx_configuration(stage, 0, 1, identity=identity)
     kept = [
         line for line in text.splitlines()
         if not re.search(r"temp_path|error_log|^pid|^user|^daemon|server \{|certificate", line)]
