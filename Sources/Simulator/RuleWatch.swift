@@ -24,7 +24,8 @@ struct RuleWatch: Sendable {
     let limits = scenario.downloadLimits
     // Slow sources come on top of the width, as many again.
     requestCountMax =
-      2 * limits.sourceCounts.upperBound * limits.requestsPerSourceMax + limits.originRequestCountMax
+      2 * limits.sourceCounts.upperBound * limits.requestsPerSourceMax
+      + limits.originRequestCountMax
       + 2 * limits.endGamePieceCountMax
     followCountMax = limits.followCountMax
     // A peer has as many events ahead as it has fetches, streams and news under way.
