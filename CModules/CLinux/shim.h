@@ -116,6 +116,9 @@ static inline int spate_get_open_file_limit(struct rlimit *limit) {
 static inline int spate_set_open_file_limit(const struct rlimit *limit) {
   return setrlimit(RLIMIT_NOFILE, limit);
 }
+static inline int spate_resource_usage(struct rusage *usage) {
+  return getrusage(RUSAGE_SELF, usage);
+}
 
 // sigaction(2): the handler is one member of a union behind a macro.
 static inline int spate_handle_signal(int number, void (*handler)(int)) {

@@ -55,6 +55,17 @@ package struct Geometry: Hashable, Sendable {
     self.pieceByteCount = pieceByteCount
   }
 
+  /// Cut into other pieces than the size decides, which only a simulation may do. Nil unless
+  /// `pieceByteCount` is a power of two of at least a block and there are not too many pieces.
+  package init?(byteCount: Int, pieceByteCount: Int) {
+    guard (0...Self.byteCountMax).contains(byteCount), pieceByteCount >= Self.blockByteCount,
+      pieceByteCount.nonzeroBitCount == 1, pieceByteCount <= Self.byteCountMax,
+      (byteCount + pieceByteCount - 1) / pieceByteCount <= Self.pieceCountMax
+    else { return nil }
+    self.byteCount = byteCount
+    self.pieceByteCount = pieceByteCount
+  }
+
   package var pieceCount: Int { (byteCount + pieceByteCount - 1) / pieceByteCount }
   package var blockCount: Int { (byteCount + Self.blockByteCount - 1) / Self.blockByteCount }
   package var blocksPerPiece: Int { pieceByteCount / Self.blockByteCount }

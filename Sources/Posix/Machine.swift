@@ -83,4 +83,11 @@ package enum Process {
     guard fields.count > 1, let pages = Int(fields[1]) else { return 0 }
     return pages * Machine.pageByteCount
   }
+
+  /// The most memory in RAM so far.
+  package static func peakByteCount() throws(SystemError) -> Int {
+    var usage = rusage()
+    try check("getrusage") { spate_resource_usage(&usage) }
+    return Int(usage.ru_maxrss) * 1_024
+  }
 }

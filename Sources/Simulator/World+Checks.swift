@@ -5,17 +5,23 @@ import Swarm
 extension World {
   /// A check takes a connection and a request: two round trips.
   mutating func beginChecks() {
-    while let check = tracker.takeCheck() {
+    while let check = tracker?.takeCheck() {
       let outcome = outcome(of: check)
-      schedule(.checked(check, outcome), after: scenario.latency * 4)
+      schedule(.checked(check, outcome, epoch: trackerEpoch), after: model.latency * 4)
     }
   }
 
+  /// What was asked for a tracker that is gone is of no use to the next.
+  mutating func end(_ check: SourceCheck, _ outcome: SourceCheck.Outcome, epoch: Int) {
+    guard epoch == trackerEpoch, tracker != nil else { return }
+    tracker!.checked(check, outcome, now: now)
+    if outcome == .wrong { watch.caughtAt[check.peer] = now }
+    beginChecks()
+  }
+
   private func outcome(of check: SourceCheck) -> SourceCheck.Outcome {
-    guard let peer = peers.first(where: { $0.id == check.peer }), peer.life == .up else {
-      return .unreachable
-    }
-    guard peer.download.held.contains(check.piece) else { return .unanswered }
-    return peer.isLiar ? .wrong : .right
+    guard let index = indices[check.peer], peers[index].life == .up else { return .unreachable }
+    guard peers[index].download.held.contains(check.piece) else { return .unanswered }
+    return peers[index].isLiar ? .wrong : .right
   }
 }

@@ -1,253 +1,293 @@
 import Content
 import Swarm
 
-/// Requests, responses and what breaks them.
+/// Requests and responses. Those of one client at one server share a connection and are answered in
+/// order.
 extension World {
-  func connectionIndex(_ client: Int, _ server: Int) -> Int { client * (origin + 1) + server }
+  // MARK: The client asks
 
-  mutating func receive(_ queued: Queued, from client: Int, at server: Int) {
-    if server != origin, peers[server].life == .gone || peers[server].life == .absent {
-      tell(client, .finished(queued.request, .failed))
-      return
+  mutating func request(_ run: PieceRun, _ id: RequestID, by client: Int, at server: Int) {
+    let index = connection(from: client, to: server)
+    var delay = delay(from: client, to: server)
+    if connections[index].isCold {
+      connections[index].isCold = false
+      delay += latency(from: client, to: server) * (2 * model.coldRoundTripCount)
     }
-    connections[connectionIndex(client, server)].queue.append(queued)
-    serveNext(client, server)
+    connections[index].outstandingCount += 1
+    peers[client].requests.append((id, Int32(index)))
+    watchRequests(of: client)
+    schedule(.requests(place(index), id, run), after: delay)
   }
 
-  private mutating func tell(_ client: Int, _ event: Download.Event) {
-    schedule(.tells(client, event), after: scenario.latency)
+  private func place(_ index: Int) -> SimulationEvent.Place {
+    SimulationEvent.Place(connection: index, epoch: connections[index].epoch)
   }
 
-  private mutating func serveNext(_ client: Int, _ server: Int) {
-    let index = connectionIndex(client, server)
-    if server != origin, peers[server].life != .up { return }
-    while !connections[index].isSending, !connections[index].queue.isEmpty {
-      let queued = connections[index].queue.removeFirst()
-      if server != origin {
-        guard peers[server].download.held.contains(queued.run) else {
-          tell(client, .finished(queued.request, .notHeld))
-          continue
-        }
-        switch peers[server].gate.admit(peer: peers[client].id, now: now) {
-        case .granted: break
-        case .busy(let retryAfter):
-          report.refusedRequestCount += 1
-          tell(client, .finished(queued.request, .busy(retryAfter: retryAfter)))
-          continue
-        }
-        if peers[server].gate.load.active > peers[server].gate.slotCount {
-          violate("peer \(server) is above its upload limit")
-        }
-      }
-      network.advance(to: now)
-      network.flows.append(
-        Flow(
-          client: client, server: server, request: queued.request, run: queued.run, start: now,
-          next: queued.run.first.rawValue, left: byteCount(queued.run.first.rawValue)))
-      network.isDirty = true
-      connections[index].isSending = true
+  private mutating func connection(from client: Int, to server: Int) -> Int {
+    for contact in peers[client].contacts where contact.server == Int32(server) {
+      return Int(contact.connection)
     }
-  }
-
-  private func byteCount(_ piece: Int) -> Double {
-    Double(geometry.byteRange(of: PieceIndex(piece)).count)
-  }
-
-  /// Takes a response off the network; what waits behind it comes next.
-  private mutating func end(_ position: Int, isComplete: Bool) {
-    let flow = network.flows.remove(at: position)
-    network.isDirty = true
-    connections[connectionIndex(flow.client, flow.server)].isSending = false
-    let duration = now - flow.start
-    if flow.server == origin {
-      let rest =
-        isComplete
-        ? flow.run : PieceRun(first: PieceIndex(flow.next), count: flow.run.end - flow.next)
-      tracker.originSent(
-        rest, of: Self.package, to: peers[flow.client].id, byteCount: flow.sentByteCount,
-        isComplete: isComplete, now: now)
+    var connection = Connection(client: client, server: server)
+    if model.sendBufferByteCount > 0 {
+      connection.bufferByteCount = Int.random(in: 0...model.sendBufferByteCount, using: &networkRng)
+    }
+    connections.append(connection)
+    peers[client].contacts.append(
+      PeerActor.Contact(server: Int32(server), connection: Int32(connections.count - 1)))
+    if server == origin {
+      originConnections.append(connections.count - 1)
     } else {
-      peers[flow.server].gate.release(
-        peer: peers[flow.client].id, byteCount: flow.sentByteCount, duration: duration, now: now)
+      peers[server].served.append(Int32(connections.count - 1))
     }
-    serveNext(flow.client, flow.server)
+    return connections.count - 1
   }
 
-  mutating func complete() {
-    network.advance(to: now)
-    var position = 0
-    while position < network.flows.count {
-      guard network.flows[position].left < 0.5, !network.flows[position].isFrozen else {
-        position += 1
-        continue
-      }
-      deliver(position)
-      if network.flows[position].next >= network.flows[position].run.end {
-        let flow = network.flows[position]
-        tell(flow.client, .finished(flow.request, .complete))
-        end(position, isComplete: true)
+  /// What was asked ahead of others is read to its end when little of it is left, or none of it has
+  /// come; otherwise its connection is closed.
+  mutating func cancel(_ id: RequestID, of client: Int) {
+    guard let position = peers[client].requests.firstIndex(where: { $0.id == id }) else { return }
+    let index = Int(peers[client].requests.remove(at: position).connection)
+    connections[index].outstandingCount -= 1
+    let isAlone = connections[index].outstandingCount == 0
+    if let place = connections[index].responses.firstIndex(where: { $0.id == id }) {
+      advance(index)
+      let hasBegun = place == 0 && hasBegun(index)
+      if hasBegun ? rest(of: index) > Double(model.discardedByteCountMax) : isAlone {
+        close(index)
       } else {
-        network.flows[position].left = byteCount(network.flows[position].next)
-        position += 1
+        connections[index].responses[place].isDiscarded = true
       }
-    }
-    scheduleCompletion()
-  }
-
-  private mutating func deliver(_ position: Int) {
-    let flow = network.flows[position]
-    let piece = PieceIndex(flow.next)
-    let bytes = byteCount(flow.next)
-    network.flows[position].next += 1
-    network.flows[position].sentByteCount += Int(bytes)
-    let isCorrupt = flow.server != origin && peers[flow.server].isLiar
-    if flow.server == origin {
-      originByteCount += bytes
+    } else if isAlone {
+      close(index)
+    } else if let place = connections[index].waiting.firstIndex(where: { $0.id == id }) {
+      connections[index].waiting[place].isDiscarded = true
     } else {
-      peerByteCount += bytes
-      if !peers[flow.server].download.held.contains(piece) {
-        violate("peer \(flow.server) serves what it has not verified")
-      }
-    }
-    tell(flow.client, .arrived(piece, flow.request))
-    let culprit = isCorrupt ? peers[flow.server].id : nil
-    if isCorrupt { report.rejectedPieceCount += 1 }
-    schedule(
-      .tells(
-        flow.client,
-        isCorrupt
-          ? .rejected(piece, flow.request, culprit: culprit) : .verified(piece, flow.request)),
-      after: scenario.latency + Self.verifyTime)
-    if !isCorrupt { spread(piece, from: flow.client) }
-  }
-
-  /// The have-frame goes out when the piece is verified and needs one way to the followers.
-  private mutating func spread(_ piece: PieceIndex, from client: Int) {
-    let delay = scenario.latency * 2 + Self.verifyTime
-    let event = Download.Event.gained(peers[client].id, [PieceRun(piece)])
-    for follower in peers[client].followers {
-      schedule(.tells(follower, event), after: delay)
+      connections[index].cancelled.append(id)
     }
   }
 
-  mutating func abandon(_ id: RequestID, of client: Int, at server: Int) {
-    connections[connectionIndex(client, server)].queue.removeAll { $0.request == id }
-    network.advance(to: now)
-    let position = network.flows.firstIndex {
-      $0.client == client && $0.server == server && $0.request == id
-    }
-    if let position {
-      if server == origin {
-        let flow = network.flows[position]
-        originByteCount += byteCount(flow.next) - max(0, flow.left)
-      }
-      end(position, isComplete: false)
-    }
+  private func hasBegun(_ index: Int) -> Bool {
+    let first = connections[index].responses[0]
+    return first.sentByteCount > 0
+      || first.outcome == .complete && connections[index].left < byteCount(first.next)
   }
 
-  mutating func shareIfDirty() {
-    guard network.isDirty, !isShareScheduled else { return }
-    let next = network.sharedAt + Network.quantum
-    if next <= now {
-      share()
+  /// Bytes left of the response that is being sent.
+  private func rest(of index: Int) -> Double {
+    let first = connections[index].responses[0]
+    guard !first.isOver else { return 0 }
+    return connections[index].left + byteCount(first.next + 1..<first.run.end)
+  }
+
+  /// The client closes the connection; its other requests are asked again.
+  private mutating func close(_ index: Int) {
+    let client = connections[index].client
+    for request in peers[client].requests where request.connection == Int32(index) {
+      schedule(.finishes(client, request.id, .busy(retryAfter: .zero)), after: .zero)
+    }
+    drop(index)
+  }
+
+  /// The connection is gone, and what was on it.
+  mutating func drop(_ index: Int) {
+    closeFlow(index)
+    for response in connections[index].responses { abandon(response, on: index) }
+    connections[index].responses = []
+    connections[index].waiting = []
+    connections[index].cancelled = []
+    connections[index].epoch &+= 1
+    connections[index].isCold = true
+    connections[index].isStarting = false
+    if connections[index].server == origin { originLost(index) }
+  }
+
+  private mutating func abandon(_ response: Connection.Response, on index: Int) {
+    let (client, server) = (connections[index].client, connections[index].server)
+    guard response.outcome == .complete, !response.isWritten else { return }
+    if server == origin {
+      originEnded(response, for: client)
     } else {
-      isShareScheduled = true
-      schedule(.shares, at: next)
+      release(response, of: server, for: client)
     }
   }
 
-  mutating func share() {
-    network.advance(to: now)
-    network.share(now: now)
-    scheduleCompletion()
+  private mutating func release(
+    _ response: Connection.Response, of server: Int, for client: Int
+  ) {
+    let (peer, byteCount) = (peers[client].id, Int(byteCount(response.run.indices)))
+    peers[server].uploadCount -= 1
+    peers[server].gate.release(
+      peer: peer, byteCount: byteCount, duration: now - response.start, now: now)
   }
 
-  private mutating func scheduleCompletion() {
-    completionVersion += 1
-    if let next = network.nextCompletion(now: now) {
-      schedule(.completes(version: completionVersion), at: next)
-    }
-  }
+  // MARK: The server answers
 
-  /// Tells the clients of slow responses that bytes still come.
-  mutating func sweep() {
-    network.advance(to: now)
-    for index in network.flows.indices where network.flows[index].movedByteCount >= 1 {
-      let flow = network.flows[index]
-      network.flows[index].movedByteCount = 0
-      tell(flow.client, .progressed(flow.request, byteCount: Int(flow.movedByteCount)))
-    }
-  }
-
-  mutating func fail(_ index: Int) {
-    guard peers[index].life == .up else { return }
-    network.advance(to: now)
-    switch peers[index].plan.conduct {
-    case .honest, .lying: return
-    case .frozen:
-      peers[index].life = .frozen
-      for position in network.flows.indices
-      where network.flows[position].client == index || network.flows[position].server == index {
-        network.flows[position].isFrozen = true
-      }
-      network.isDirty = true
+  mutating func receive(_ id: RequestID, _ run: PieceRun, at place: SimulationEvent.Place) {
+    let index = place.connection
+    guard connections[index].epoch == place.epoch else { return }
+    let (client, server) = (connections[index].client, connections[index].server)
+    guard isReachable(server) else {
+      schedule(
+        .finishes(client, id, .failed), after: latency(from: server, to: client))
       return
-    case .leaving:
-      let goodbye = Announce(
-        peer: peers[index].id, port: 1_024, site: "", isLeaving: true,
-        uploads: peers[index].gate.load, reports: [])
-      schedule(.announces(goodbye, from: index), after: scenario.latency)
-    case .killed: break
     }
-    vanish(index)
+    var queued = Connection.Queued(id: id, run: run)
+    if let cancelled = connections[index].cancelled.firstIndex(of: id) {
+      connections[index].cancelled.remove(at: cancelled)
+      queued.isDiscarded = true
+    }
+    connections[index].waiting.append(queued)
+    readRequests(index)
   }
 
-  private mutating func vanish(_ index: Int) {
-    peers[index].life = .gone
-    for follower in peers[index].followers {
-      tell(follower, .haveStreamEnded(peers[index].id, refused: false))
+  private func isReachable(_ server: Int) -> Bool {
+    guard server != origin else { return isOriginUp }
+    return peers[server].life == .up || peers[server].life == .frozen
+  }
+
+  /// The server reads a request when it has handed the response before it to its kernel.
+  private mutating func readRequests(_ index: Int) {
+    let server = connections[index].server
+    if server != origin, peers[server].life != .up { return }
+    while !connections[index].waiting.isEmpty,
+      connections[index].responses.last?.isWritten ?? true
+    {
+      let queued = connections[index].waiting.removeFirst()
+      var response = Connection.Response(
+        id: queued.id, run: queued.run, start: now, next: queued.run.first.rawValue,
+        isDiscarded: queued.isDiscarded)
+      response.outcome = outcome(of: queued, on: index)
+      response.isWritten = response.outcome != .complete
+      response.bufferByteCount = connections[index].bufferByteCount
+      connections[index].responses.append(response)
+      if connections[index].responses.count == 1 { begin(index) }
+      write(index)
     }
-    for client in peers.indices where client != index {
-      for queued in connections[connectionIndex(client, index)].queue {
-        tell(client, .finished(queued.request, .failed))
+  }
+
+  private mutating func outcome(of queued: Connection.Queued, on index: Int) -> FetchOutcome {
+    let (client, server) = (connections[index].client, connections[index].server)
+    guard server != origin else { return originOutcome(of: queued.run, for: client, on: index) }
+    guard peers[server].download.held.contains(queued.run) else { return .notHeld }
+    switch peers[server].gate.admit(peer: peers[client].id, now: now) {
+    case .granted:
+      peers[server].uploadCount += 1
+      if peers[server].uploadCount > peers[server].plan.slotCount {
+        violate("peer \(server) is above its upload limit")
       }
-      connections[connectionIndex(client, index)].queue = []
-      peers[client].followers.removeAll { $0 == index }
-    }
-    for server in 0...origin { connections[connectionIndex(index, server)].queue = [] }
-    while let position = network.flows.firstIndex(where: {
-      $0.client == index || $0.server == index
-    }) {
-      let flow = network.flows[position]
-      if flow.server == index { tell(flow.client, .finished(flow.request, .failed)) }
-      end(position, isComplete: false)
+      return .complete
+    case .busy(let retryAfter):
+      report.refusedRequestCount += 1
+      return .busy(retryAfter: retryAfter)
     }
   }
 
-  mutating func summary() -> SimulationReport {
-    let honest = peers.filter(\.isExpected)
-    report.peerCount = peers.count
-    report.expectedCount = honest.count
-    report.completedCount = honest.filter { $0.doneAt != nil }.count
-    if report.completedCount < report.expectedCount { violate("an honest peer did not finish") }
-    let size = Double(scenario.byteCount)
-    let up = Double(scenario.originUpRate)
-    let down = scenario.peers.map { Double($0.downRate) }.min() ?? up
-    let sum = scenario.peers.reduce(up) { $0 + Double($1.upRate) }
-    report.fluidBound = max(size / up, size / down, Double(peers.count) * size / sum)
-    let times = honest.compactMap { peer in
-      peer.doneAt.map { ($0 - (.zero + peer.plan.arrival)).seconds }
-    }.sorted()
-    if let last = times.last {
-      report.medianTime = times[times.count / 2]
-      report.lastTime = last
-      report.medianStretch = report.medianTime / report.fluidBound
-      report.lastStretch = last / report.fluidBound
+  /// The first response of the connection is its turn.
+  private mutating func begin(_ index: Int) {
+    while let first = connections[index].responses.first, first.outcome != .complete {
+      connections[index].responses.removeFirst()
+      let (client, server) = (connections[index].client, connections[index].server)
+      if !first.isDiscarded {
+        schedule(
+          .finishes(client, first.id, first.outcome), after: delay(from: server, to: client))
+      }
     }
-    report.originCopies = originByteCount / size
-    report.peerCopies = peerByteCount / size
-    report.virtualTime = now - .zero
-    report.traceHash = trace.value
-    return report
+    guard let first = connections[index].responses.first else { return closeFlow(index) }
+    if connections[index].flow != nil {
+      // What was moved beyond the end of the last response belongs to this one.
+      connections[index].left += byteCount(first.next)
+    } else if !connections[index].isStarting {
+      connections[index].left = byteCount(first.next)
+      connections[index].isStarting = true
+      schedule(.flows(place(index)), after: uplinkQueue(connections[index].server))
+    }
+  }
+
+  mutating func startFlow(_ place: SimulationEvent.Place) {
+    let index = place.connection
+    guard connections[index].epoch == place.epoch, connections[index].isStarting else { return }
+    connections[index].isStarting = false
+    let (client, server) = (connections[index].client, connections[index].server)
+    let isFrozen =
+      peers[client].life == .frozen || server != origin && peers[server].life == .frozen
+    if !isFrozen { openFlow(index) }
+  }
+
+  /// Frees the slot of the last response when its kernel has all of the rest.
+  private mutating func write(_ index: Int) {
+    guard let last = connections[index].responses.last, !last.isWritten else { return }
+    var unsent = 0.0
+    for (place, response) in connections[index].responses.enumerated() where !response.isOver {
+      unsent +=
+        place == 0
+        ? connections[index].left + byteCount(response.next + 1..<response.run.end)
+        : byteCount(response.run.indices)
+    }
+    guard unsent <= Double(last.bufferByteCount) || last.isOver else { return }
+    connections[index].responses[connections[index].responses.count - 1].isWritten = true
+    let (client, server) = (connections[index].client, connections[index].server)
+    if server == origin {
+      originSent(last.run, to: client)
+    } else {
+      release(last, of: server, for: client)
+    }
+  }
+
+  // MARK: Bytes leave
+
+  mutating func pieceMayBeOut(_ index: Int) {
+    connections[index].dueAt = nil
+    advance(index)
+    while connections[index].left < 0.5, let first = connections[index].responses.first {
+      send(PieceIndex(first.next), of: first, on: index)
+      let next = first.next + 1
+      connections[index].responses[0].next = next
+      connections[index].responses[0].sentByteCount += Int(byteCount(first.next))
+      if next < first.run.end { connections[index].left += byteCount(next) }
+      write(index)
+      // What is read now follows without a gap.
+      readRequests(index)
+      if next >= first.run.end {
+        connections[index].responses.removeFirst()
+        begin(index)
+        readRequests(index)
+      }
+    }
+    scheduleLook(index)
+  }
+
+  private mutating func send(
+    _ piece: PieceIndex, of response: Connection.Response, on index: Int
+  ) {
+    let (client, server) = (connections[index].client, connections[index].server)
+    connections[index].movedByteCount = 0
+    let isCorrupt: Bool
+    if server == origin {
+      originByteCount += byteCount(piece.rawValue)
+      watchOrigin()
+      isCorrupt = false
+    } else {
+      peerByteCount += byteCount(piece.rawValue)
+      if !peers[server].proven.contains(piece) {
+        violate("peer \(server) serves piece \(piece.rawValue), which it has not verified")
+      }
+      isCorrupt = peers[server].isLiar
+    }
+    guard !response.isDiscarded else { return }
+    let delay = latency(from: server, to: client)
+    schedule(
+      .arrivesPiece(client, piece, response.id, sender: server, isCorrupt: isCorrupt),
+      after: delay)
+    if piece == response.run.last {
+      schedule(.finishes(client, response.id, .complete), after: delay)
+    }
+  }
+
+  private func byteCount(_ piece: Int) -> Double { byteCount(piece..<piece + 1) }
+
+  func byteCount(_ pieces: Range<Int>) -> Double {
+    guard !pieces.isEmpty else { return 0 }
+    let end = min(pieces.upperBound * geometry.pieceByteCount, geometry.byteCount)
+    return Double(end - pieces.lowerBound * geometry.pieceByteCount)
   }
 }

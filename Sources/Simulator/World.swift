@@ -1,138 +1,157 @@
 import Content
 import Swarm
 
-/// The swarm in virtual time: the real decisions, a simulated network between them. Requests of one
-/// client at one server are answered in order, as on one connection.
+/// The swarm in virtual time: the real decisions, a simulated network between them.
 struct World {
-  struct Queued {
-    var request: RequestID
-    var run: PieceRun
-  }
-
-  /// Bytes of one connection at a time: `isSending` while a response is under way.
-  struct Connection {
-    var queue: [Queued] = []
-    var isSending = false
-  }
-
-  static let verifyTime: Duration = .microseconds(200)
   static let sweepTime: Duration = .milliseconds(200)
-  static let eventCountMax = 4_000_000
   static let package = PackageID(root: .zero)
 
   let scenario: SimulationScenario
   let geometry: Geometry
+  let model: NetworkModel
   var now: Instant = .zero
+  /// Events so far: with the seed it names a moment of a run.
+  var eventCount = 0
   var agenda = Agenda()
-  var tracker: Tracker
+  /// Nil while it is down.
+  var tracker: Tracker?
+  /// Grows with each tracker that follows another.
+  var trackerEpoch = 0
   var trackerRng: SeededGenerator
-  var network: Network
-  var peers: [PeerActor] = []
-  /// By client and server; the origin is the server after the last peer.
-  var connections: [Connection]
-  var completionVersion = 0
+  /// What the network draws: apart from the decisions, which have generators of their own.
+  var networkRng: SeededGenerator
+  var links: LinkSharing
+  /// The connection of each flow of `links`.
+  var connectionOfFlow: [Int32] = []
+  var changedFlows: [Int32] = []
+  var sharedAt = Instant(nanoseconds: -1_000_000_000)
   var isShareScheduled = false
+  var peers: [PeerActor] = []
+  var indices: [PeerID: Int] = [:]
+  var connections: [Connection] = []
+  var originConnections: [Int] = []
+  var isOriginUp = true
+  /// How many peers that are up have proven each piece, and how many pieces any has.
+  var holderCounts: [Int32]
+  var spreadCount = 0
+  var effects: [Download.Effect] = []
   var report = SimulationReport()
   var trace = TraceHash()
   var originByteCount = 0.0
   var peerByteCount = 0.0
   var unfinishedCount = 0
+  var watch: RuleWatch
 
+  /// The origin is the server after the last peer.
   var origin: Int { peers.count }
 
   init(_ scenario: SimulationScenario) {
-    guard let geometry = Geometry(byteCount: scenario.byteCount) else {
-      preconditionFailure("a package has a size")
-    }
     self.scenario = scenario
-    self.geometry = geometry
+    geometry = scenario.geometry
+    model = scenario.network
     var rng = SeededGenerator(seed: scenario.seed)
-    tracker = Tracker(limits: scenario.trackerLimits)
+    var tracker = Tracker(limits: scenario.trackerLimits)
     tracker.register(Self.package, geometry)
+    self.tracker = tracker
     trackerRng = SeededGenerator(seed: rng.next())
-    let count = scenario.peers.count
-    network = Network(
-      upRates: scenario.peers.map { Double($0.upRate) } + [Double(scenario.originUpRate)],
-      downRates: scenario.peers.map { Double($0.downRate) } + [0])
-    connections = Array(repeating: Connection(), count: count * (count + 1))
-    for plan in scenario.peers {
+    links = LinkSharing(capacities: scenario.capacities, tolerance: model.sharingTolerance)
+    holderCounts = Array(repeating: 0, count: geometry.pieceCount)
+    watch = RuleWatch(scenario)
+    peers.reserveCapacity(scenario.peers.count)
+    for (index, plan) in scenario.peers.enumerated() {
+      let id = PeerID.random(using: &rng)
+      indices[id] = index
+      let empty = PieceSet(pieceCount: geometry.pieceCount)
       peers.append(
         PeerActor(
-          id: PeerID.random(using: &rng), plan: plan,
+          id: id, plan: plan,
           download: Download(
-            package: Self.package, geometry: geometry,
-            held: PieceSet(pieceCount: geometry.pieceCount), limits: scenario.downloadLimits),
-          gate: UploadGate(slotCount: plan.slotCount),
-          rng: SeededGenerator(seed: rng.next())))
+            package: Self.package, geometry: geometry, held: empty,
+            limits: scenario.downloadLimits),
+          gate: UploadGate(slotCount: plan.slotCount), rng: SeededGenerator(seed: rng.next()),
+          proven: empty))
     }
+    networkRng = SeededGenerator(seed: rng.next())
     unfinishedCount = peers.reduce(0) { $0 + ($1.isExpected ? 1 : 0) }
   }
 
   mutating func run() -> SimulationReport {
     for index in peers.indices {
-      schedule(.arrives(index), at: .zero + peers[index].plan.arrival)
+      let opening = latency(from: index, to: origin) * (2 * model.openingRoundTripCount)
+      schedule(.arrives(index), at: .zero + peers[index].plan.arrival + opening)
       switch peers[index].plan.conduct {
-      case .honest, .lying: break
+      case .honest, .lying, .leavingWhenDone: break
       case .leaving(let at), .killed(let at), .frozen(let at):
         schedule(.fails(index), at: .zero + at)
       }
     }
+    if let outage = scenario.trackerOutage {
+      schedule(.trackerDies, at: .zero + outage.start)
+      schedule(.trackerReturns, at: .zero + outage.start + outage.length)
+    }
     schedule(.sweeps, at: .zero + Self.sweepTime)
     let end = Instant.zero + scenario.timeMax
-    while unfinishedCount > 0, let event = agenda.next(), event.instant <= end {
-      now = event.instant
-      perform(event.kind)
-      shareIfDirty()
-      if agenda.count > Self.eventCountMax {
-        violate("the event queue is bounded")
-        break
-      }
+    while unfinishedCount > 0, let (instant, event) = agenda.next(), instant <= end {
+      now = instant
+      eventCount += 1
+      perform(event)
+      if links.isDirty { scheduleShare() }
     }
     return summary()
   }
 
-  mutating func schedule(_ kind: SimulationEvent.Kind, at instant: Instant) {
-    agenda.add(kind, at: instant)
+  mutating func schedule(_ event: SimulationEvent, at instant: Instant) {
+    agenda.add(event, at: instant)
   }
 
-  mutating func schedule(_ kind: SimulationEvent.Kind, after duration: Duration) {
-    schedule(kind, at: now + duration)
+  mutating func schedule(_ event: SimulationEvent, after duration: Duration) {
+    agenda.add(event, at: now + duration)
   }
 
-  mutating func violate(_ what: String) {
-    if report.violations.count < 20 {
-      report.violations.append("\(what), at \(now.nanoseconds) ns")
-    }
-  }
-
-  private mutating func perform(_ kind: SimulationEvent.Kind) {
-    switch kind {
-    case .arrives(let index):
-      guard peers[index].life == .absent else { return }
-      peers[index].life = .up
-      step(index, .started)
+  private mutating func perform(_ event: SimulationEvent) {
+    switch event {
+    case .arrives(let index): arrive(index)
     case .fails(let index): fail(index)
-    case .tells(let index, let event): step(index, event)
     case .ticks(let index, let version):
       if peers[index].tickVersion == version { step(index, .ticked) }
     case .announces(let announce, let index): answer(announce, from: index)
-    case .checked(let check, let outcome):
-      tracker.checked(check, outcome, now: now)
-      beginChecks()
+    case .refers(let index, let part, let interval):
+      step(index, .referred(part, interval: interval))
+    case .trackerFails(let index): step(index, .trackerFailed)
+    case .checked(let check, let outcome, let epoch): end(check, outcome, epoch: epoch)
+    case .trackerDies: tracker = nil
+    case .trackerReturns: restartTracker()
     case .follows(let index, let server): startFollowing(index, server: server)
-    case .unfollows(let index, let server): peers[server].followers.removeAll { $0 == index }
-    case .requests(let index, let server, let id, let run):
-      receive(Queued(request: id, run: run), from: index, at: server)
-    case .cancels(let index, let server, let id): abandon(id, of: index, at: server)
-    case .shares:
-      isShareScheduled = false
-      share()
-    case .completes(let version):
-      if version == completionVersion { complete() }
+    case .unfollows(let index, let server): stopFollowing(index, server: server)
+    // What was verified meanwhile is in it: its news, on an emptier way, may have come before.
+    case .opens(let index, let server):
+      step(index, .heldBy(peers[server].id, peers[server].download.held))
+    case .ends(let index, let server):
+      step(index, .haveStreamEnded(peers[server].id, refused: false))
+    case .flushes(let index): flushNews(index)
+    case .news(let index, let runs, let isPromise): tellFollowers(index, runs, isPromise: isPromise)
+    case .requests(let place, let id, let run): receive(id, run, at: place)
+    case .flows(let place): startFlow(place)
+    case .shares: share()
+    case .leaves(let place, let version):
+      if connections[place.connection].version == version { pieceMayBeOut(place.connection) }
+    case .arrivesPiece(let client, let piece, let id, let sender, let isCorrupt):
+      take(piece, id, at: client, from: sender, isCorrupt: isCorrupt)
+    case .decides(let client, let piece, let id, let culprit):
+      decide(piece, id, at: client, culprit: culprit)
+    case .finishes(let client, let id, let outcome): finish(id, outcome, at: client)
     case .sweeps:
       sweep()
       schedule(.sweeps, after: Self.sweepTime)
     }
+  }
+
+  private mutating func arrive(_ index: Int) {
+    guard peers[index].life == .absent else { return }
+    peers[index].life = .up
+    peers[index].startedAt = now
+    peers[index].verifiedAt = now
+    step(index, .started)
   }
 
   /// Gives an event to a peer's download and performs what it wants.
@@ -140,14 +159,18 @@ struct World {
     guard peers[index].life == .up else { return }
     report.decisionCount += 1
     var effects: [Download.Effect] = []
+    swap(&effects, &self.effects)
     var rng = peers[index].rng
     peers[index].download.step(event, now: now, rng: &rng, effects: &effects)
     peers[index].rng = rng
+    if effects.count > RuleWatch.effectCountMax { violate("a step had \(effects.count) effects") }
     for effect in effects { perform(effect, of: index) }
+    effects.removeAll(keepingCapacity: true)
+    swap(&effects, &self.effects)
   }
 
   private func server(_ peer: PeerID) -> Int {
-    peer.isOrigin ? origin : peers.firstIndex { $0.id == peer } ?? origin
+    peer.isOrigin ? origin : indices[peer] ?? origin
   }
 
   private mutating func perform(_ effect: Download.Effect, of index: Int) {
@@ -156,35 +179,24 @@ struct World {
     case .fetch(let id, let peer, let run):
       trace.add(1, id.rawValue, peer.high)
       trace.add(run)
-      let server = server(peer)
-      schedule(.requests(index, server: server, id, run), after: scenario.latency)
+      request(run, id, by: index, at: server(peer))
     case .cancel(let id):
       trace.add(2, id.rawValue)
-      for server in 0...origin where server != index {
-        let isHere =
-          connections[index * (origin + 1) + server].queue.contains { $0.request == id }
-          || network.flows.contains {
-            $0.client == index && $0.server == server && $0.request == id
-          }
-        if isHere { schedule(.cancels(index, server: server, id), after: scenario.latency) }
-      }
-    case .announce(let packageReport):
-      trace.add(3, UInt64(packageReport.wantedPieceCount))
-      report.announceCount += 1
-      let announce = Announce(
-        peer: peers[index].id, port: peers[index].plan.serves ? 1_024 : 0, site: "",
-        isLeaving: false, uploads: peers[index].gate.load, reports: [packageReport])
-      schedule(.announces(announce, from: index), after: scenario.latency)
+      cancel(id, of: index)
+    case .announce(let report):
+      trace.add(3, UInt64(report.wantedPieceCount))
+      announce(report, of: index)
     case .follow(let source):
       trace.add(4, source.peer.high)
-      schedule(.follows(index, server: server(source.peer)), after: scenario.latency)
+      let server = server(source.peer)
+      // A connection of its own is made first.
+      let delay = delay(from: index, to: server) + latency(from: index, to: server) * 2
+      schedule(.follows(index, server: server), after: delay)
     case .unfollow(let peer):
       trace.add(5, peer.high)
-      schedule(.unfollows(index, server: server(peer)), after: scenario.latency)
-    case .promise(let runs):
-      for follower in peers[index].followers {
-        schedule(.tells(follower, .promised(peers[index].id, runs)), after: scenario.latency)
-      }
+      let server = server(peer)
+      schedule(.unfollows(index, server: server), after: delay(from: index, to: server))
+    case .promise(let runs): tell(runs, of: index, isPromise: true)
     case .tick(let duration):
       peers[index].tickVersion += 1
       schedule(.ticks(index, version: peers[index].tickVersion), after: duration)
@@ -192,30 +204,13 @@ struct World {
       trace.add(6)
       peers[index].doneAt = now
       if peers[index].isExpected { unfinishedCount -= 1 }
+      if peers[index].plan.conduct == .leavingWhenDone { schedule(.fails(index), at: now) }
     case .gaveUp:
-      violate("peer \(index) gave up")
-    }
-  }
-
-  private mutating func answer(_ announce: Announce, from index: Int) {
-    let address = IPAddress.v4(0x0a00_0000 + UInt32(index + 1))
-    let referral = tracker.announce(announce, from: address, now: now, rng: &trackerRng)
-    guard let part = referral.packages.first else { return }
-    for lease in part.leases { trace.add(lease.run) }
-    beginChecks()
-    schedule(.tells(index, .referred(part, interval: referral.interval)), after: scenario.latency)
-  }
-
-  private mutating func startFollowing(_ index: Int, server: Int) {
-    let peer = peers[server].id
-    switch peers[server].life {
-    case .up:
-      if !peers[server].followers.contains(index) { peers[server].followers.append(index) }
-      schedule(.tells(index, .heldBy(peer, peers[server].download.held)), after: scenario.latency)
-    case .frozen:
-      break
-    case .absent, .gone:
-      schedule(.tells(index, .haveStreamEnded(peer, refused: false)), after: scenario.latency)
+      if peers[index].isExpected {
+        if canFinish(index) { violate("peer \(index) gave up") }
+        peers[index].hasGivenUp = true
+        unfinishedCount -= 1
+      }
     }
   }
 }

@@ -55,28 +55,33 @@ extension Download {
   private func askable(now: Instant) -> (fresh: [Int], working: [Int]) {
     var fresh: [Int] = []
     var working: [Int] = []
-    var workingCount = 0
-    var slowCount = 0
-    let slowRate = meanRate / 4
+    var busy: [Int] = []
     for index in neighbours.indices.dropFirst() {
       let outstanding = neighbours[index].outstandingCount
-      if outstanding > 0 {
-        if neighbours[index].byteRate > 0, neighbours[index].byteRate < slowRate,
-          slowCount < limits.sourceCounts.lowerBound
-        {
-          slowCount += 1
-        } else {
-          workingCount += 1
-        }
-      }
+      if outstanding > 0 { busy.append(index) }
       guard outstanding < limits.requestsPerSourceMax, neighbours[index].busyUntil <= now,
         neighbours[index].isUsable(now: now)
       else { continue }
       if outstanding == 0 { fresh.append(index) } else { working.append(index) }
     }
+    // Without anybody to ask, who is slow makes no difference.
+    guard !fresh.isEmpty || !working.isEmpty else { return ([], []) }
     let width = min(width.count, widthBesidesLeases(now: now))
+    let workingCount = workingCount(among: busy, width: width)
     if workingCount < width { return (fresh, working) }
     return ([], workingCount > width ? withoutSlowest(working, workingCount, width) : working)
+  }
+
+  /// Those at work, without a few that are far slower than the mean.
+  private func workingCount(among busy: [Int], width: Int) -> Int {
+    guard busy.count >= width else { return busy.count }
+    let slowRate = meanRate / 4
+    var slowCount = 0
+    for index in busy where slowCount < limits.sourceCounts.lowerBound {
+      let rate = neighbours[index].byteRate
+      if rate > 0, rate < slowRate { slowCount += 1 }
+    }
+    return busy.count - slowCount
   }
 
   /// Of those at work, who may be asked again when there are too many: the slowest are let go.

@@ -2,7 +2,7 @@ import Content
 
 /// What others have, and whom we follow.
 extension Download {
-  func neighbourIndex(_ peer: PeerID) -> Int? { neighbours.firstIndex { $0.id == peer } }
+  func neighbourIndex(_ peer: PeerID) -> Int? { neighbourIDs.firstIndex(of: peer) }
 
   mutating func heldBy(_ peer: PeerID, _ set: PieceSet) {
     guard let index = neighbourIndex(peer), !peer.isOrigin, neighbours[index].stream != .none,
@@ -90,6 +90,7 @@ extension Download {
         neighbours[index].source = source
       } else if makeRoom() {
         neighbours.append(Neighbour(source: source, pieceCount: geometry.pieceCount))
+        neighbourIDs.append(source.peer)
       }
     }
   }
@@ -100,27 +101,30 @@ extension Download {
     let idle = neighbours.indices.dropFirst().first {
       neighbours[$0].stream == .none && !neighbours[$0].isBanned
     }
-    if let idle { neighbours.remove(at: idle) }
-    return idle != nil
+    guard let idle else { return false }
+    neighbours.remove(at: idle)
+    neighbourIDs.remove(at: idle)
+    return true
   }
 
   mutating func follow(now: Instant, effects: inout [Effect]) {
-    var count = neighbours.reduce(0) { $0 + ($1.stream == .none ? 0 : 1) }
-    let farMax = farFollowCountMax
-    var farCount = neighbours.reduce(0) {
-      $0 + ($1.stream == .none || $1.source.isNear ? 0 : 1)
+    var (count, farCount) = (0, 0)
+    for index in neighbours.indices where neighbours[index].stream != .none {
+      count += 1
+      if !neighbours[index].source.isNear { farCount += 1 }
     }
+    guard count < limits.followCountMax, count + 1 < neighbours.count else { return }
+    let farMax = farFollowCountMax
     for index in neighbours.indices.dropFirst() where count < limits.followCountMax {
-      let neighbour = neighbours[index]
-      guard neighbour.stream == .none, !neighbour.isBanned, neighbour.penaltyUntil <= now else {
-        continue
-      }
-      if !neighbour.source.isNear {
+      guard neighbours[index].stream == .none, !neighbours[index].isBanned,
+        neighbours[index].penaltyUntil <= now
+      else { continue }
+      if !neighbours[index].source.isNear {
         guard farCount < farMax else { continue }
         farCount += 1
       }
       neighbours[index].stream = .opening
-      effects.append(.follow(neighbour.source))
+      effects.append(.follow(neighbours[index].source))
       count += 1
     }
   }

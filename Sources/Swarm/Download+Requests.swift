@@ -154,20 +154,37 @@ extension Download {
     talk.complaints.append(Complaint(source: peer, kind: kind, piece: piece))
   }
 
-  /// Leaves silent sources; forgets leases and promises that are over.
-  mutating func watch(now: Instant, chance: inout SeededGenerator, effects: inout [Effect]) {
+  /// Looks at all, and notes when the next of them can be silent for too long: progress and new
+  /// requests only make it later.
+  private mutating func leaveSilent(
+    now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
+  ) {
+    var next = now + limits.stallTime
     for index in neighbours.indices where neighbours[index].outstandingCount > 0 {
-      guard now - neighbours[index].lastProgress >= limits.stallTime else { continue }
+      let silentAt = neighbours[index].lastProgress + limits.stallTime
+      guard silentAt <= now else {
+        next = min(next, silentAt)
+        continue
+      }
       let peer = neighbours[index].id
-      guard let request = requests.first(where: { $0.source == peer }) else { continue }
+      guard let request = requests.first(where: { $0.source == peer }) else {
+        next = now
+        continue
+      }
       failed(index, .stalled, request: request, now: now, chance: &chance, effects: &effects)
     }
+    stallNotBefore = next
+  }
+
+  /// Leaves silent sources; forgets leases and promises that are over.
+  mutating func watch(now: Instant, chance: inout SeededGenerator, effects: inout [Effect]) {
+    if stallNotBefore <= now { leaveSilent(now: now, chance: &chance, effects: &effects) }
     if leased.contains(where: { $0.deadline <= now }) {
       let over = leased.filter { $0.deadline <= now }
       leased.removeAll { $0.deadline <= now }
       for lease in over { lease.run.pieces.forEach { release($0) } }
     }
-    promised.removeAll { $0.until <= now }
+    if promised.contains(where: { $0.until <= now }) { promised.removeAll { $0.until <= now } }
     if requests.isEmpty, !isSettled, now - lastArrival >= limits.patience {
       hasGivenUp = true
       effects.append(.gaveUp(.nobodyHasIt))

