@@ -61,6 +61,12 @@ extension ClientConnection {
       return min(available, remaining)
     }
 
+    /// Of a body of known length under way.
+    var bodyByteCountLeft: Int {
+      guard case .receivingLength(let remaining) = state else { return 0 }
+      return remaining
+    }
+
     /// True when the body of known length is complete.
     mutating func receivedBody(_ byteCount: Int) -> Bool {
       guard case .receivingLength(let remaining) = state else {

@@ -34,6 +34,8 @@ package final class ClientConnection: StreamHandler {
   private var chunks = ChunkedDecoder(fault: .badGateway)
   private var remainder: [UInt8] = []
   private var timer: Timer?
+  private var gathering = ReadGathering()
+  private var quietTimer: Timer?
   private var isPaused = false
   private var failure: RequestFailure?
   private var selfUntilClosed: ClientConnection?
@@ -55,6 +57,7 @@ package final class ClientConnection: StreamHandler {
     selfUntilClosed = self
     timer = Timer(loop) { [unowned self] in self.fail(.timedOut) }
     timer?.schedule(after: Self.connectTimeout)
+    quietTimer = Timer(loop) { [unowned self] in self.tellKernel(self.gathering.becameQuiet()) }
   }
 
   /// Requests sent and not answered to the end.
@@ -151,6 +154,7 @@ package final class ClientConnection: StreamHandler {
       let outcome = stream.read(into: target)
       guard case .bytes(let count) = outcome else { return receivedNothing(outcome) }
       receivedBody(UnsafeRawBufferPointer(rebasing: target[..<count]))
+      gather(missing: target.count > count ? target.count - count : machine.bodyByteCountLeft)
     } else {
       let kept = remainder.count
       remainder.withUnsafeBytes { loop.readBuffer.copyMemory(from: $0) }
@@ -159,13 +163,25 @@ package final class ClientConnection: StreamHandler {
       guard case .bytes(let count) = outcome else { return receivedNothing(outcome) }
       remainder = []
       consume(UnsafeRawBufferPointer(rebasing: loop.readBuffer[..<(kept + count)]))
+      gather(missing: 0)
     }
+  }
+
+  private func gather(missing: Int) {
+    guard isOpen, !stream.isTLS else { return }
+    tellKernel(gathering.read(missing: missing, now: loop.now))
+    if gathering.byteCount > 1 { quietTimer?.schedule(after: ReadGathering.waitMax) }
+  }
+
+  private func tellKernel(_ byteCount: Int?) {
+    if let byteCount { stream.setReadableByteCountMin(byteCount) }
   }
 
   package func streamDidClose(_ stream: Stream, _ reason: CloseReason) {
     guard isOpen else { return }
     isOpen = false
     timer?.cancel()
+    quietTimer?.cancel()
     let why = failure ?? Self.failure(reason, "\(endpoint): \(reason)", in: machine.state)
     machine.closed()
     while let request = requests.popFirst() { request.receiver.responseFailed(why, on: self) }

@@ -45,7 +45,8 @@ final class Node {
   let counters: PeerCounters
   let workers: WorkerPool
   let pool: ConnectionPool
-  var random = SystemRandomNumberGenerator()
+  /// Drawn from with every event of a transfer: seeded by the system once, instead of asking it.
+  var random: SeededGenerator
   var uploads: UploadGate
   /// Told why the origin is being waited for.
   var onWait: ((String) -> Void)?
@@ -82,6 +83,8 @@ final class Node {
     self.settings = settings
     self.counters = counters
     self.log = log
+    var systemRandom = SystemRandomNumberGenerator()
+    random = SeededGenerator(seed: systemRandom.next())
     do throws(TLSError) {
       identity = settings.speaksTLS ? try PeerIdentity() : nil
     } catch {
@@ -90,7 +93,7 @@ final class Node {
     if let fingerprint = identity?.fingerprint {
       id = PeerID(high: fingerprint.high, low: fingerprint.low)
     } else {
-      id = .random(using: &random)
+      id = .random(using: &systemRandom)
     }
     var limits = DownloadLimits()
     limits.targetByteRate = settings.targetByteRate

@@ -120,6 +120,12 @@ package struct Socket: ~Copyable, Sendable {
   /// protocols in which the client speaks first. A kernel that refuses gives it at once.
   package func deferAccept() { _ = setOption(Int32(IPPROTO_TCP), TCP_DEFER_ACCEPT, to: 1) }
 
+  /// How many bytes must have arrived before the socket counts as readable; its end and its errors
+  /// always do. A kernel that refuses goes on to tell of every byte.
+  package func setReadableByteCountMin(_ count: Int32) {
+    _ = setOption(SOL_SOCKET, SO_RCVLOWAT, to: count)
+  }
+
   /// The kernel's own buffers, for tests that want them small.
   package func setBufferByteCounts(send: Int32? = nil, receive: Int32? = nil) throws(SystemError) {
     if let send { try set(SOL_SOCKET, SO_SNDBUF, to: send) }

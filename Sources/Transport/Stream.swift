@@ -226,6 +226,13 @@ extension Stream {
     }
   }
 
+  /// The handler is told of readability only when so many bytes are there, or the end. For plain
+  /// streams: TLS reads parts of records.
+  package func setReadableByteCountMin(_ count: Int) {
+    guard tls == nil, canFlush else { return }
+    socket.setReadableByteCountMin(Int32(clamping: count))
+  }
+
   func tellReadable() {
     guard let handler else { return end(.local) }
     handler.streamIsReadable(self)

@@ -41,8 +41,14 @@ final class Database {
 
   /// Opens the file at `path`, creating it. Throws `foreignDatabase` when it is somebody else's and
   /// `damagedDatabase` when it is none.
-  convenience init(path: String, schema: Schema) throws(StorageError) {
+  /// - Parameter isExclusive: no other process reads it while it is open. The log's index is then in
+  ///   our memory instead of shared, and a transaction takes no locks.
+  convenience init(
+    path: String, schema: Schema, isExclusive: Bool = false
+  ) throws(StorageError) {
     try self.init(path: path)
+    // Only before the first access does it keep the log's index out of shared memory.
+    if isExclusive { try execute("PRAGMA locking_mode = EXCLUSIVE") }
     let owner = try pragma("application_id")
     let version = try pragma("user_version")
     if owner == 0, version == 0, try pragma("schema_version") == 0 {

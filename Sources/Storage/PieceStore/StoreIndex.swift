@@ -45,7 +45,7 @@ final class StoreIndex {
   private var undo: [PackageID: Row] = [:]
 
   init(path: String, bootID: String) throws(StorageError) {
-    database = try Database(path: path, schema: Self.schema)
+    database = try Database(path: path, schema: Self.schema, isExclusive: true)
     insertPackage = try database.prepare(
       "INSERT INTO package (id, byte_count, layer, metadata) VALUES (?, ?, ?, ?) RETURNING key")
     updateMetadata = try database.prepare("UPDATE package SET metadata = ? WHERE key = ?")
