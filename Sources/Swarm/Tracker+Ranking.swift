@@ -36,12 +36,8 @@ extension Tracker {
         var ranked: [(rank: UInt64, member: Int)] = []
         ranked.reserveCapacity(sampleCount)
         for stretch in 0..<sampleCount {
-          // One draw from each of equal stretches draws nobody twice.
-          let start = stretch * members.count / sampleCount
-          let end = (stretch + 1) * members.count / sampleCount
-          let index =
-            end - start == 1
-            ? start : start + Int(truncatingIfNeeded: chance.next() >> 1) % (end - start)
+          let index = Self.drawn(
+            from: stretch, of: sampleCount, among: members.count, rng: &chance)
           let slot = members[index].slot
           guard members[index].isCounted, slot != asker,
             !shunned.contains(where: { $0.slot == slot && $0.until > now }),
@@ -100,13 +96,23 @@ extension Tracker {
     among count: Int, rng: inout some RandomNumberGenerator
   ) -> [Int] {
     guard count > limits.sampleCountMax else { return Array(0..<count) }
-    // Evenly spaced from a random start would keep meeting the same company; one draw from each of
-    // equal stretches does not, and draws nobody twice.
-    return (0..<limits.sampleCountMax).map { stretch in
-      let start = stretch * count / limits.sampleCountMax
-      let end = (stretch + 1) * count / limits.sampleCountMax
-      return start + Int(truncatingIfNeeded: rng.next() >> 1) % (end - start)
+    let stretchCount = limits.sampleCountMax
+    return (0..<stretchCount).map {
+      Self.drawn(from: $0, of: stretchCount, among: count, rng: &rng)
     }
+  }
+
+  /// One of a stretch of the members, which are cut into equal ones. Evenly spaced from a random
+  /// start would keep meeting the same company; one draw from each stretch does not, and draws
+  /// nobody twice.
+  private static func drawn(
+    from stretch: Int, of stretchCount: Int, among count: Int,
+    rng: inout some RandomNumberGenerator
+  ) -> Int {
+    let start = stretch * count / stretchCount
+    let end = (stretch + 1) * count / stretchCount
+    guard end - start > 1 else { return start }
+    return start + Int(truncatingIfNeeded: rng.next() >> 1) % (end - start)
   }
 
   private static let farRank: UInt64 = 4
