@@ -158,7 +158,8 @@ package struct Tracker: Sendable {
     tables[tableIndex]!.announceCount &+= 1
     let isServing = peers[Int(slot)]!.isServing
     let index: Int
-    if let known = tables[tableIndex]!.index(of: slot) {
+    let known = tables[tableIndex]!.index(of: slot)
+    if let known {
       index = known
     } else {
       index = tables[tableIndex]!.join(
@@ -189,7 +190,9 @@ package struct Tracker: Sendable {
       part.crossings = crossings(report, slot: slot, tableIndex: tableIndex, now: now)
     }
     part.suspended = suspended(in: tableIndex)
-    if isServedAlone(report, part.leases, tableIndex: tableIndex, index: index, now: now) {
+    if isServedAlone(
+      report, part.leases, isNew: known == nil, tableIndex: tableIndex, index: index, now: now)
+    {
       return part
     }
     // Not among the arguments below: a change in the middle of a call would copy the whole table.
