@@ -202,6 +202,7 @@ package struct Tracker: Sendable {
       tableIndex: tableIndex, near: standings[Int(slot)].place, except: slot,
       countMax: sourceCount, now: now, rng: &rng)
     part.promises = promises(slot: slot, tableIndex: tableIndex, now: now)
+    nameHolders(in: &part, slot: slot, tableIndex: tableIndex, now: now, rng: &rng)
     return part
   }
 
@@ -214,7 +215,8 @@ package struct Tracker: Sendable {
       grant in
       guard let holder = peers[Int(grant.slot)], holder.isServing else { return nil }
       return Promise(
-        holder: holder.id, run: grant.run, expected: max(.zero, grant.expected - now))
+        holder: holder.id, run: grant.run,
+        expected: max(.milliseconds(1), grant.expected - now))
     }
   }
 

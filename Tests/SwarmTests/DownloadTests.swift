@@ -273,9 +273,15 @@ import Testing
     #expect(longest <= .milliseconds(1_510) && longest > .milliseconds(750))
   }
 
-  @Test func whoOnlyServesAsksSeldom() {
-    var fixture = DownloadFixture(pieceCount: 8, held: Array(0..<8))
-    fixture.tell(.started)
-    #expect(longestPause(&fixture) > .seconds(3))
+  @Test func whoOnlyServesAsksAsOftenAsItWasToldTo() {
+    for (interval, pauses) in [(1, 0.75...1.51), (20, 10.0...20.1)] {
+      var fixture = DownloadFixture(pieceCount: 8, held: Array(0..<8))
+      fixture.tell(.started)
+      let referral = PackageReferral(package: DownloadFixture.package, pieceCount: 8)
+      fixture.tell(.referred(referral, interval: .seconds(interval)))
+      while fixture.announces.isEmpty { fixture.tell(.ticked, after: .milliseconds(100)) }
+      let longest = longestPause(&fixture)
+      #expect(pauses.contains(longest.seconds), "\(longest)")
+    }
   }
 }
