@@ -253,6 +253,29 @@ import Testing
   }
 }
 
+@Suite struct FrozenSourceTests {
+  @Test func whenAllSourcesFreezeTheOriginIsAskedWithinTwoSeconds() {
+    var fixture = DownloadFixture(pieceCount: 64)
+    fixture.follow([1: Array(0..<64), 2: Array(0..<64)])
+    fixture.refer(sources: [1, 2])
+    let frozen = fixture.now
+    var accused: Set<PeerID> = []
+    var isFree: Instant?
+    while isFree == nil, fixture.now - frozen < .seconds(4) {
+      fixture.tell(.ticked, after: .milliseconds(10))
+      for report in fixture.announces {
+        accused.formUnion(report.complaints.map(\.source))
+        if report.isStarving, report.wantedPieceCount == 64 { isFree = fixture.now }
+      }
+      if isFree == nil, !fixture.announces.isEmpty { fixture.refer(sources: [1, 2]) }
+    }
+    #expect(accused == [DownloadFixture.peer(1), DownloadFixture.peer(2)])
+    #expect((isFree ?? fixture.now) - frozen <= .seconds(2))
+    fixture.refer(leases: [DownloadFixture.run(0, 4)])
+    #expect(fixture.fetches.map(\.source) == [.origin])
+  }
+}
+
 @Suite struct TrackerSilenceTests {
   /// The longest of the pauses between announces that all fail.
   private func longestPause(_ fixture: inout DownloadFixture) -> Duration {
