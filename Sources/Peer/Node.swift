@@ -67,7 +67,7 @@ final class Node {
   private var paused: [ClientConnection] = []
   private var sweepTimer: Timer?
   private var keepAliveTimer: Timer?
-  private let results: Mailbox<IntakeResult>
+  private let news: Mailbox<IntakeNews>
   private let losses: Mailbox<PieceStore.Loss>
   private let target = NodeReference()
   private var kept: [AnyObject] = []
@@ -104,7 +104,7 @@ final class Node {
     let target = target
     do throws(SystemError) {
       workers = try WorkerPool(name: "spate-work", threadCount: min(max(Machine.coreCount, 1), 4))
-      results = try Mailbox(loop) { target.node?.decided($0) }
+      news = try Mailbox(loop) { target.node?.heard($0) }
       losses = try Mailbox(loop) { target.node?.lost($0) }
       offLoop = try OffLoopWork(loop, workers: workers)
     } catch {
@@ -118,7 +118,7 @@ final class Node {
     } catch {
       throw PeerError("\(error)")
     }
-    intake = PieceIntake(workers: workers, results: results)
+    intake = PieceIntake(workers: workers, news: news)
     target.node = self
     sweepTimer = Timer(loop) { [unowned self] in self.sweep() }
     sweepTimer?.schedule(after: Self.sweepInterval)
@@ -183,13 +183,17 @@ final class Node {
     loop.bury(transfer)
   }
 
-  private func decided(_ result: IntakeResult) {
-    transfers[result.package]?.decided(result)
-    resumePaused()
+  private func heard(_ news: IntakeNews) {
+    switch news {
+    case .decided(let result): transfers[result.package]?.decided(result)
+    case .hasRoom: resumePaused()
+    }
   }
 
   private func resumePaused() {
-    guard !paused.isEmpty, intake.hasRoom else { return }
+    guard !paused.isEmpty else { return }
+    // Others may have taken it meanwhile.
+    guard intake.hasRoom else { return intake.awaitRoom() }
     let waiting = paused
     paused = []
     excuseSources()
@@ -215,6 +219,7 @@ final class Node {
   func pause(_ connection: ClientConnection) {
     connection.pauseReading()
     paused.append(connection)
+    intake.awaitRoom()
   }
 
   /// Runs `body` once, later.

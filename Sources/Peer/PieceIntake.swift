@@ -24,6 +24,13 @@ struct IntakeResult: Sendable {
   let verdict: Verdict
 }
 
+/// What the intake tells the loop.
+enum IntakeNews: Sendable {
+  case decided(IntakeResult)
+  /// Sockets may be read again.
+  case hasRoom
+}
+
 /// From received bytes to verified pieces: workers hash chunks while they are still in the
 /// processor's cache, write them, and have the index record the piece; the loop hears of it through
 /// its mailbox.
@@ -33,15 +40,30 @@ final class PieceIntake: Sendable {
 
   let buffers = ChunkBufferPool()
   private let workers: WorkerPool
-  private let results: Mailbox<IntakeResult>
+  private let news: Mailbox<IntakeNews>
+  private let isRoomAwaited = Atomic<Bool>(false)
 
-  init(workers: WorkerPool, results: Mailbox<IntakeResult>) {
+  init(workers: WorkerPool, news: Mailbox<IntakeNews>) {
     self.workers = workers
-    self.results = results
+    self.news = news
   }
 
   var isOverloaded: Bool { buffers.byteCountOut > Self.waitingByteCountMax }
   var hasRoom: Bool { buffers.byteCountOut <= Self.waitingByteCountMax / 2 }
+
+  /// Has the loop told as soon as there is room. The verdicts would say so later: pieces gather
+  /// before the index takes them, and the workers would be through with everything by then.
+  func awaitRoom() {
+    isRoomAwaited.store(true, ordering: .sequentiallyConsistent)
+    tellOfRoom()
+  }
+
+  private func tellOfRoom() {
+    guard isRoomAwaited.load(ordering: .sequentiallyConsistent), hasRoom,
+      isRoomAwaited.exchange(false, ordering: .sequentiallyConsistent)
+    else { return }
+    news.post(.hasRoom)
+  }
 
   /// Takes the bytes `0..<byteCount` of `chunk`, which lie at `offset` of the package.
   func submit(_ chunk: ChunkBuffer, byteCount: Int, at offset: Int, of assembly: PieceAssembly) {
@@ -49,6 +71,7 @@ final class PieceIntake: Sendable {
       let bytes = UnsafeRawBufferPointer(rebasing: chunk.bytes[..<byteCount])
       let verdict = assembly.take(bytes, at: offset)
       buffers.giveBack(chunk)
+      tellOfRoom()
       switch verdict {
       case nil: break
       case .verified: record(assembly)
@@ -68,10 +91,11 @@ final class PieceIntake: Sendable {
   }
 
   private func finish(_ assembly: PieceAssembly, _ verdict: IntakeResult.Verdict) {
-    results.post(
-      IntakeResult(
-        package: assembly.stored.id, request: assembly.request, source: assembly.source,
-        piece: assembly.piece, verdict: verdict))
+    news.post(
+      .decided(
+        IntakeResult(
+          package: assembly.stored.id, request: assembly.request, source: assembly.source,
+          piece: assembly.piece, verdict: verdict)))
   }
 }
 

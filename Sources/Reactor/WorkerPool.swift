@@ -8,6 +8,9 @@ package final class WorkerPool: @unchecked Sendable {
   private var waiting: [@Sendable () -> Void] = []
   private var nextIndex = 0
   private var isStopping = false
+  /// Threads that wait for work, and those of them that were told of some.
+  private var idleCount = 0
+  private var wakingCount = 0
   private var threads: [ThreadBox] = []
 
   private final class ThreadBox {
@@ -31,12 +34,17 @@ package final class WorkerPool: @unchecked Sendable {
   /// - Returns: whether it was taken.
   @discardableResult
   package func submit(_ work: @escaping @Sendable () -> Void) -> Bool {
-    monitor.withLock {
-      guard !isStopping else { return false }
+    let (isTaken, isWake) = monitor.withLock {
+      guard !isStopping else { return (false, false) }
       waiting.append(work)
-      monitor.wakeOne()
-      return true
+      // One that is at work looks for more by itself, and one that was woken is on its way.
+      guard idleCount > wakingCount else { return (true, false) }
+      wakingCount += 1
+      return (true, true)
     }
+    // Not under the lock, on which whoever wakes would wait at once.
+    if isWake { monitor.wakeOne() }
+    return isTaken
   }
 
   /// Work not yet begun.
@@ -61,7 +69,10 @@ package final class WorkerPool: @unchecked Sendable {
     monitor.withLock {
       while nextIndex == waiting.count {
         if isStopping { return nil }
+        idleCount += 1
         monitor.wait()
+        idleCount -= 1
+        wakingCount = max(0, wakingCount - 1)
       }
       let next = waiting[nextIndex]
       nextIndex += 1

@@ -1,6 +1,7 @@
 import Content
 import Foundation
 import Posix
+import Reactor
 import Storage
 import Swarm
 import Testing
@@ -157,6 +158,44 @@ import Testing
       return
     }
     try place.store.close()
+  }
+}
+
+@Suite(.timeLimit(.minutes(1)))
+struct IntakeRoomTests {
+  /// Sockets that were paused are read again as soon as the workers have caught up, not only when
+  /// the index has taken what they verified.
+  @Test func theLoopIsToldOfRoomBeforeThereIsAVerdict() throws {
+    let loop = try EventLoop()
+    let directory = try ScratchDirectory()
+    let store = try PieceStore(directory: directory.path)
+    let package = try SamplePackage(byteCount: 4 * 65_536)
+    let stored = try package.open(in: store)
+    let workers = try WorkerPool(name: "test", threadCount: 1)
+    var told = 0
+    var verdictCount = 0
+    let intake = PieceIntake(
+      workers: workers,
+      news: try Mailbox(loop) { news in
+        switch news {
+        case .hasRoom: told += 1
+        case .decided: verdictCount += 1
+        }
+      })
+    var buffers: [ChunkBuffer] = []
+    while !intake.isOverloaded { buffers.append(intake.buffers.take()) }
+    intake.awaitRoom()
+    for _ in 0..<3 { loop.turn(waits: false) }
+    #expect(told == 0)
+    while !intake.hasRoom { intake.buffers.giveBack(buffers.removeLast()) }
+    // Half a piece: no verdict comes of it.
+    let assembly = PieceAssembly(
+      of: PieceIndex(0), into: stored, for: RequestID(1), from: .origin)
+    intake.submit(intake.buffers.take(), byteCount: 32_768, at: 0, of: assembly)
+    loop.run { told > 0 }
+    #expect(told == 1 && verdictCount == 0)
+    workers.stop()
+    try store.close()
   }
 }
 
