@@ -266,8 +266,14 @@ final class Node {
 
   // MARK: Connections
 
-  func connection(to source: PeerID, at address: PeerAddress?) -> ClientConnection? {
-    if source.isOrigin { return originConnection() }
+  /// For bytes of a package of `byteCount`. One of a single piece comes by the connection of the
+  /// announces, which is there: they wait for it no longer than another would take to be made.
+  func connection(
+    to source: PeerID, at address: PeerAddress?, byteCount: Int
+  ) -> ClientConnection? {
+    if source.isOrigin {
+      return byteCount <= Geometry.pieceByteCountMin ? controlConnection() : originConnection()
+    }
     return address.flatMap { connection(to: $0) }
   }
 
@@ -301,6 +307,8 @@ final class Node {
     control = fresh
     return fresh
   }
+
+  func isControl(_ connection: ClientConnection) -> Bool { connection === control }
 
   private func sweep() {
     sweepTimer?.schedule(after: Self.sweepInterval)

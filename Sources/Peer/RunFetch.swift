@@ -57,7 +57,12 @@ final class RunFetch: ResponseReceiver {
   }
 
   private func cutOffIfMuch() {
-    if range.end - position > Self.discardedByteCountMax { connection.close() }
+    // Announces do not wait behind what nobody wants any more.
+    if transfer.node.isControl(connection)
+      || range.end - position > Self.discardedByteCountMax
+    {
+      connection.close()
+    }
   }
 
   /// A cancelled response shorter than this is read to its end so that its connection lives on.

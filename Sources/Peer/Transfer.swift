@@ -281,7 +281,10 @@ final class Transfer {
   }
 
   private func fetch(_ id: RequestID, from source: PeerID, _ run: PieceRun) {
-    guard let connection = node.connection(to: source, at: addresses[source]) else {
+    guard
+      let connection = node.connection(
+        to: source, at: addresses[source], byteCount: geometry.byteCount)
+    else {
       events.append(.finished(id, .failed))
       return
     }
