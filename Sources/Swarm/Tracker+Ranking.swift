@@ -8,11 +8,11 @@ extension Tracker {
     of id: PackageID, for address: IPAddress, site: String = "", except asker: PeerID? = nil,
     now: Instant, rng: inout some RandomNumberGenerator
   ) -> PackageReferral? {
-    guard let tableIndex = tableIndices[id], let table = tables[tableIndex] else { return nil }
-    let slot = asker.flatMap { slots[$0] }
-    var part = PackageReferral(package: id, pieceCount: table.geometry.pieceCount)
+    guard let tableIndex = tableIndices[id] else { return nil }
+    let slot = asker.flatMap { self.slot(of: $0) }
+    var part = PackageReferral(package: id, pieceCount: tables[tableIndex].pieceCount)
     part.sources = rankedSources(
-      tableIndex: tableIndex, near: PeerStanding.Place(site: site, address: address), except: slot,
+      tableIndex: tableIndex, near: place(label: site, address), except: slot,
       countMax: limits.sourceCountMax, now: now, rng: &rng)
     return part
   }
@@ -23,50 +23,49 @@ extension Tracker {
   /// the slow and the full. The origin comes first when nobody else holds anything, else last.
   /// - Parameter countMax: sources named at most, the origin included.
   func rankedSources(
-    tableIndex: Int, near place: PeerStanding.Place, except asker: UInt32?, countMax: Int,
+    tableIndex: Int, near place: PeerPlace, except asker: UInt32?, countMax: Int,
     now: Instant, rng: inout some RandomNumberGenerator
   ) -> [Source] {
-    guard let table = tables[tableIndex] else { return [] }
-    let sampleCount = min(table.members.count, countMax * limits.sampledPerSource)
-    let shunned = asker.flatMap { peers[Int($0)]?.shunned } ?? []
+    let memberCount = tables[tableIndex].members.count
+    let sampleCount = min(memberCount, countMax * limits.sampledPerSource)
+    let marks = asker.flatMap { self.marks(of: $0) }
     // One draw: what follows needs the quality of chance, not its strength.
     var chance = SeededGenerator(seed: rng.next())
-    return table.members.withUnsafeBufferPointer { members in
-      standings.withUnsafeBufferPointer { standings in
-        var ranked: [(rank: UInt64, member: Int)] = []
-        ranked.reserveCapacity(sampleCount)
-        for stretch in 0..<sampleCount {
-          let index = Self.drawn(
-            from: stretch, of: sampleCount, among: members.count, rng: &chance)
-          let slot = members[index].slot
-          guard members[index].isCounted, slot != asker,
-            !shunned.contains(where: { $0.slot == slot && $0.until > now }),
-            let rank = rank(
-              standings[Int(slot)], isEmpty: members[index].held.isEmpty, near: place, now: now)
-          else { continue }
-          ranked.append((rank << 56 | chance.next() >> 8, index))
-        }
-        ranked.sort { $0.rank < $1.rank }
-        var sources: [Source] = []
-        sources.reserveCapacity(countMax)
-        var isAlone = true
-        for entry in Self.mixed(ranked, countMax: countMax - 1) {
-          let standing = standings[Int(members[entry.member].slot)]
-          let heldPieceCount = members[entry.member].held.count
-          if heldPieceCount > 0 { isAlone = false }
-          sources.append(
-            Source(
-              peer: standing.id, endpoint: standing.endpoint, heldPieceCount: heldPieceCount,
-              uploads: standing.uploads, isNear: Self.isNear(entry.rank),
-              speaksTLS: standing.speaksTLS))
-        }
-        let origin = Source(
-          peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
-          heldPieceCount: table.geometry.pieceCount, uploads: originLoad, isNear: false)
-        if isAlone { sources.insert(origin, at: 0) } else { sources.append(origin) }
-        return sources
-      }
+    var ranked: [(rank: UInt64, member: Int)] = []
+    ranked.reserveCapacity(sampleCount)
+    for stretch in 0..<sampleCount {
+      let index = Self.drawn(from: stretch, of: sampleCount, among: memberCount, rng: &chance)
+      let slot = tables[tableIndex].members[index].slot
+      guard tables[tableIndex].members[index].isCounted, slot != asker,
+        marks?.shuns(slot, now: now) != true,
+        let rank = rank(
+          slot, isEmpty: tables[tableIndex].members[index].heldCount == 0, near: place, now: now)
+      else { continue }
+      ranked.append((rank << 56 | chance.next() >> 8, index))
     }
+    ranked.sort { $0.rank < $1.rank }
+    var sources: [Source] = []
+    sources.reserveCapacity(min(countMax, ranked.count + 1))
+    var isAlone = true
+    for entry in Self.mixed(ranked, countMax: countMax - 1) {
+      let heldPieceCount = tables[tableIndex].members[entry.member].heldCount
+      if heldPieceCount > 0 { isAlone = false }
+      let peer = peers[Int(tables[tableIndex].members[entry.member].slot)]
+      sources.append(
+        Source(
+          peer: peer.id, endpoint: peer.endpoint, heldPieceCount: heldPieceCount,
+          uploads: peer.uploads, isNear: Self.isNear(entry.rank),
+          speaksTLS: peer.flags.contains(.speaksTLS)))
+    }
+    let origin = Source(
+      peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
+      heldPieceCount: tables[tableIndex].pieceCount, uploads: originLoad, isNear: false)
+    if isAlone { sources.insert(origin, at: 0) } else { sources.append(origin) }
+    return sources
+  }
+
+  func marks(of slot: UInt32) -> PeerMarks? {
+    peers[Int(slot)].flags.contains(.isMarked) ? marks[slot] : nil
   }
 
   /// A peer that a client without our software may be sent to: it holds everything, was not accused
@@ -75,16 +74,19 @@ extension Tracker {
     of id: PackageID, for address: IPAddress, now: Instant,
     rng: inout some RandomNumberGenerator
   ) -> Endpoint? {
-    guard let tableIndex = tableIndices[id], let table = tables[tableIndex] else { return nil }
-    let place = PeerStanding.Place(site: "", address: address)
+    guard let tableIndex = tableIndices[id] else { return nil }
+    let place = place(label: "", address)
     var best: (rank: UInt64, endpoint: Endpoint)?
-    for index in candidates(among: table.members.count, rng: &rng) {
-      let member = table.members[index]
-      guard member.isCounted, member.held.isFull, let peer = peers[Int(member.slot)],
-        peer.demotedUntil <= now, peer.deadReports.isEmpty, !peer.speaksTLS,
-        !reputation.isAccused(peer.id), peer.uploads.active < peer.uploads.limit
+    for index in candidates(among: tables[tableIndex].members.count, rng: &rng) {
+      let slot = tables[tableIndex].members[index].slot
+      guard tables[tableIndex].members[index].isCounted, tables[tableIndex].isFull(index) else {
+        continue
+      }
+      let peer = peers[Int(slot)]
+      guard peer.demotedUntil <= now, marks(of: slot)?.deadReports.isEmpty != false,
+        !peer.flags.contains(.speaksTLS), !reputation.isAccused(peer.id), !peer.isFull
       else { continue }
-      let far: UInt64 = peer.place.isNear(place) ? 0 : 1
+      let far: UInt64 = peer.isNear(place) ? 0 : 1
       let rank = far << 56 | rng.next() >> 8
       if best.map({ rank < $0.rank }) ?? true { best = (rank, peer.endpoint) }
     }
@@ -121,17 +123,17 @@ extension Tracker {
 
   /// The high byte of the sort key, the rest of which is chance; nil for who is not to be named.
   private func rank(
-    _ standing: PeerStanding, isEmpty: Bool, near place: PeerStanding.Place, now: Instant
+    _ slot: UInt32, isEmpty: Bool, near place: PeerPlace, now: Instant
   ) -> UInt64? {
-    let uploads = standing.uploads
-    guard uploads.limit > 0, uploads.active <= uploads.limit else { return nil }
+    let peer = peers[Int(slot)]
+    guard peer.takesUploads else { return nil }
     var rank: UInt64 = 0
-    if standing.demotedUntil > now { rank |= 32 }
-    if standing.servedRate > 0, standing.servedRate < servedRate / 4 { rank |= 16 }
-    if uploads.active >= uploads.limit { rank |= 8 }
-    if !standing.place.isNear(place) {
+    if peer.demotedUntil > now { rank |= 32 }
+    if peer.servedRate > 0, peer.servedRate < servedRate / 4 { rank |= 16 }
+    if peer.isFull { rank |= 8 }
+    if !peer.isNear(place) {
       rank |= Self.farRank
-      if !standing.place.isInRegion(of: place) { rank |= 2 }
+      if place.region == 0 || labels.region(peer.site) != place.region { rank |= 2 }
     }
     if isEmpty { rank |= 1 }
     return rank
