@@ -32,8 +32,12 @@ struct BitmapPool: Sendable {
       bitmap = UInt32(count)
       count += 1
       if Int(bitmap) >> Self.pageShift == pages.count {
-        pages.append(Array(repeating: 0, count: wordCount << Self.pageShift))
+        pages.append([])
+        // The first page grows with what is in it: most packages have few members.
+        if pages.count > 1 { pages[pages.count - 1].reserveCapacity(wordCount << Self.pageShift) }
       }
+      for index in 0..<wordCount { pages[pages.count - 1].append(word(index)) }
+      return bitmap
     }
     for index in 0..<wordCount { setWord(bitmap, index, word(index)) }
     return bitmap

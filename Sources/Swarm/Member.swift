@@ -12,7 +12,7 @@ struct LeaseRecord: Sendable {
 
 /// One peer's place in the table of one package: small, because there is one for every peer and
 /// package. Its bitmap is in the table's pool, and only while it holds some pieces and not all.
-struct Member: Keyed, Sendable {
+struct Member: Keyed {
   private static let countedFlag: UInt8 = 1
   private static let knownFlag: UInt8 = 2
   /// One answer, counted in the bits above the flags.

@@ -16,7 +16,7 @@ struct PackageTable: Sendable {
   let isPresent: Bool
   let pieceCount: Int
   // What is not private here is for the table's other parts.
-  var members: [Member] = []
+  var members = Pages<Member>()
   private var positions = PositionTable()
   var bitmaps: BitmapPool
   private var holderCounts: [UInt32]
@@ -93,7 +93,7 @@ struct PackageTable: Sendable {
     var member = Member(
       slot: slot, nextTable: nextTable, toldGrantCount: grantCount &- UInt32(grants.count))
     member.site = sites.join(site, pieceCount: pieceCount)
-    members.appendSparingly(member)
+    members.append(member)
     positions.insert(UInt32(index), in: members)
     if isFull(index) { seedCount += 1 }
     setCounted(isServing, at: index)

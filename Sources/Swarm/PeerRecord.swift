@@ -2,7 +2,7 @@ import Content
 
 /// What the tracker knows of a peer, whatever the package: plain numbers without references, because
 /// every answer looks at many. What only few peers have is in `PeerMarks`.
-struct PeerRecord: Keyed, Sendable {
+struct PeerRecord: Keyed {
   private static let endorserCountMax = 8
   /// The end of the list of tables.
   static let noTable = UInt32.max
@@ -29,32 +29,32 @@ struct PeerRecord: Keyed, Sendable {
     init(rawValue: UInt8) { self.rawValue = rawValue }
   }
 
+  // First what the records of others' sources are looked at for: it lies together in memory.
   private(set) var id: PeerID
-  var endpoint: Endpoint
   var flags: Flags = []
   private var endorserCount: UInt8 = 0
-  /// The number of its label: see `SiteLabels`.
-  var site: UInt32
-  /// Told apart from whoever had the same slot before.
-  let generation: UInt32
-  /// The table it joined last; its members know the one before.
-  var firstTable = PeerRecord.noTable
-  /// Kept connections that the origin has with it.
-  var connectionCount: UInt32 = 0
   private var activeUploadCount: UInt32 = 0
   private var uploadCountMax: UInt32 = 0
-  private var uploadByteRate = 0
-  /// Dropped when nothing is heard until then.
-  var deadline: Instant
-  var demotedUntil: Instant = .zero
-  /// Bytes a second of the origin's responses to it; 0 when unknown.
-  var originRate = 0
+  /// The number of its label: see `SiteLabels`.
+  var site: UInt32
   /// Bytes a second of its own responses, as others measured them; 0 when unknown.
   var servedRate = 0
+  var endpoint: Endpoint
+  /// Told apart from whoever had the same slot before.
+  let generation: UInt32
   /// Bytes that others say it sent them.
   var servedByteCount = 0
   /// The last peers that got bytes from it, the oldest first.
   private var endorserSlots = InlineArray<8, UInt32>(repeating: 0)
+  private var uploadByteRate = 0
+  /// Dropped when nothing is heard until then.
+  var deadline: Instant
+  /// Bytes a second of the origin's responses to it; 0 when unknown.
+  var originRate = 0
+  /// The table it joined last; its members know the one before.
+  var firstTable = PeerRecord.noTable
+  /// Kept connections that the origin has with it.
+  var connectionCount: UInt32 = 0
 
   init(
     id: PeerID, generation: UInt32, endpoint: Endpoint, site: UInt32, deadline: Instant
@@ -79,6 +79,8 @@ struct PeerRecord: Keyed, Sendable {
   mutating func set(_ flag: Flags, _ isSet: Bool) {
     if isSet { flags.insert(flag) } else { flags.remove(flag) }
   }
+
+  func isCalled(_ peer: PeerID) -> Bool { id.high == peer.high && id.low == peer.low }
 
   var isPresent: Bool { flags.contains(.isPresent) }
 
@@ -150,6 +152,8 @@ struct PeerPlace: Sendable {
 struct PeerMarks: Sendable {
   private static let shunnedCountMax = 16
 
+  /// Called dead or stalled: it is named last until then.
+  var demotedUntil: Instant = .zero
   /// How long it stays down at least.
   var downUntil: Instant = .zero
   /// The sites that called it dead since it was last heard.
@@ -175,7 +179,7 @@ struct PeerMarks: Sendable {
 
   /// Nothing of it matters any more.
   func isOver(now: Instant) -> Bool {
-    downUntil <= now && deadReports.isEmpty && shunned.allSatisfy { $0.until <= now }
+    demotedUntil <= now && downUntil <= now && deadReports.isEmpty && shunned.allSatisfy { $0.until <= now }
   }
 }
 

@@ -1,5 +1,5 @@
 /// A record that a `PositionTable` finds: records of one key have one hash.
-protocol Keyed {
+protocol Keyed: Sendable {
   var keyHash: UInt64 { get }
 }
 
@@ -26,14 +26,14 @@ struct PositionTable: Sendable {
   }
 
   /// The record at `position` is new.
-  mutating func insert<Record: Keyed>(_ position: UInt32, in records: [Record]) {
+  mutating func insert<Record: Keyed>(_ position: UInt32, in records: Pages<Record>) {
     if (count + 1) * 4 > cells.count * 3 { grow(records) }
     place(position, records[Int(position)].keyHash)
     count += 1
   }
 
   /// The record at `position`, which is still there, is to go.
-  mutating func remove<Record: Keyed>(_ position: UInt32, in records: [Record]) {
+  mutating func remove<Record: Keyed>(_ position: UInt32, in records: Pages<Record>) {
     guard var hole = cell(of: position, records[Int(position)].keyHash) else { return }
     count -= 1
     // What comes behind moves up, so that no search ends early.
@@ -78,20 +78,11 @@ struct PositionTable: Sendable {
     cells[cell] = position
   }
 
-  private mutating func grow<Record: Keyed>(_ records: [Record]) {
+  private mutating func grow<Record: Keyed>(_ records: Pages<Record>) {
     let old = cells
     cells = Array(repeating: Self.vacant, count: max(Self.cellCountMin, old.count * 2))
     for position in old where position != Self.vacant {
       place(position, records[Int(position)].keyHash)
     }
-  }
-}
-
-extension Array {
-  /// Appends, and when there is no room makes a quarter more instead of twice as much: tables of
-  /// many small records are most of what a tracker keeps in memory.
-  mutating func appendSparingly(_ element: Element) {
-    if count == capacity { reserveCapacity(count + count / 4 + 4) }
-    append(element)
   }
 }

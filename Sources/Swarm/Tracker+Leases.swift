@@ -243,7 +243,8 @@ extension Tracker {
       let index = tables[tableIndex].index(of: slot)
     else { return }
     tables[tableIndex].yield(run, at: index)
-    peers[Int(slot)].demotedUntil = now + limits.demotionTime
+    let until = now + limits.demotionTime
+    mark(slot, now: now) { $0.demotedUntil = until }
   }
 
   /// A connection of this peer has shown that it is kept between requests.

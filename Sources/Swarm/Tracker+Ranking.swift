@@ -27,41 +27,87 @@ extension Tracker {
     now: Instant, rng: inout some RandomNumberGenerator
   ) -> [Source] {
     let memberCount = tables[tableIndex].members.count
-    let sampleCount = min(memberCount, countMax * limits.sampledPerSource)
+    let sampleCount = min(memberCount, countMax * limits.sampledPerSource, Candidate.numberMax)
     let marks = asker.flatMap { self.marks(of: $0) }
     // One draw: what follows needs the quality of chance, not its strength.
     var chance = SeededGenerator(seed: rng.next())
-    var ranked: [(rank: UInt64, member: Int)] = []
-    ranked.reserveCapacity(sampleCount)
-    for stretch in 0..<sampleCount {
-      let index = Self.drawn(from: stretch, of: sampleCount, among: memberCount, rng: &chance)
-      let slot = tables[tableIndex].members[index].slot
-      guard tables[tableIndex].members[index].isCounted, slot != asker,
-        marks?.shuns(slot, now: now) != true,
-        let rank = rank(
-          slot, isEmpty: tables[tableIndex].members[index].heldCount == 0, near: place, now: now)
-      else { continue }
-      ranked.append((rank << 56 | chance.next() >> 8, index))
+    return withUnsafeTemporaryAllocation(of: Candidate.self, capacity: sampleCount) { sample in
+      // One thing after the other for all of them: memory is asked for many at a time.
+      for number in 0..<sampleCount {
+        let member = Self.drawn(from: number, of: sampleCount, among: memberCount, rng: &chance)
+        sample.initializeElement(at: number, to: Candidate(member: UInt32(member)))
+      }
+      for number in 0..<sampleCount {
+        sample[number].look(at: tables[tableIndex].members[Int(sample[number].member)])
+      }
+      return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: sampleCount) { keys in
+        var keyCount = 0
+        for number in 0..<sampleCount where sample[number].isCounted {
+          let slot = sample[number].slot
+          guard slot != asker, marks?.shuns(slot, now: now) != true,
+            let rank = rank(
+              slot, isEmpty: sample[number].heldCount == 0, near: place, now: now)
+          else { continue }
+          keys.initializeElement(at: keyCount, to: Candidate.key(rank, chance.next(), number))
+          keyCount += 1
+        }
+        var ranked = UnsafeMutableBufferPointer(rebasing: keys[..<keyCount])
+        ranked.sort()
+        return sources(of: tableIndex, ranked, sample, countMax: countMax)
+      }
     }
-    ranked.sort { $0.rank < $1.rank }
+  }
+
+  /// The best of those whose keys are `ranked`, and the origin.
+  private func sources(
+    of tableIndex: Int, _ ranked: UnsafeMutableBufferPointer<UInt64>,
+    _ sample: UnsafeMutableBufferPointer<Candidate>, countMax: Int
+  ) -> [Source] {
     var sources: [Source] = []
     sources.reserveCapacity(min(countMax, ranked.count + 1))
     var isAlone = true
-    for entry in Self.mixed(ranked, countMax: countMax - 1) {
-      let heldPieceCount = tables[tableIndex].members[entry.member].heldCount
-      if heldPieceCount > 0 { isAlone = false }
-      let peer = peers[Int(tables[tableIndex].members[entry.member].slot)]
+    Self.forEachMixed(ranked, countMax: countMax - 1) { key in
+      let candidate = sample[Candidate.number(key)]
+      if candidate.heldCount > 0 { isAlone = false }
+      let index = Int(candidate.slot)
       sources.append(
         Source(
-          peer: peer.id, endpoint: peer.endpoint, heldPieceCount: heldPieceCount,
-          uploads: peer.uploads, isNear: Self.isNear(entry.rank),
-          speaksTLS: peer.flags.contains(.speaksTLS)))
+          peer: peers[index].id, endpoint: peers[index].endpoint,
+          heldPieceCount: candidate.heldCount, uploads: peers[index].uploads,
+          isNear: Self.isNear(key), speaksTLS: peers[index].flags.contains(.speaksTLS)))
     }
     let origin = Source(
       peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
       heldPieceCount: tables[tableIndex].pieceCount, uploads: originLoad, isNear: false)
     if isAlone { sources.insert(origin, at: 0) } else { sources.append(origin) }
     return sources
+  }
+
+  /// A member that may be named, and the key it is sorted by: rank, chance, its number among those
+  /// that were drawn.
+  private struct Candidate: BitwiseCopyable {
+    static let numberMax = 1 << 8
+
+    let member: UInt32
+    private(set) var slot: UInt32 = 0
+    private var heldPieceCount: UInt16 = 0
+    private(set) var isCounted = false
+
+    init(member: UInt32) { self.member = member }
+
+    var heldCount: Int { Int(heldPieceCount) }
+
+    mutating func look(at member: borrowing Member) {
+      slot = member.slot
+      heldPieceCount = UInt16(member.heldCount)
+      isCounted = member.isCounted
+    }
+
+    static func key(_ rank: UInt64, _ chance: UInt64, _ number: Int) -> UInt64 {
+      rank << 56 | (chance >> 16) << 8 | UInt64(number)
+    }
+
+    static func number(_ key: UInt64) -> Int { Int(key & 0xff) }
   }
 
   func marks(of slot: UInt32) -> PeerMarks? {
@@ -83,7 +129,8 @@ extension Tracker {
         continue
       }
       let peer = peers[Int(slot)]
-      guard peer.demotedUntil <= now, marks(of: slot)?.deadReports.isEmpty != false,
+      let marks = marks(of: slot)
+      guard marks?.demotedUntil ?? .zero <= now, marks?.deadReports.isEmpty ?? true,
         !peer.flags.contains(.speaksTLS), !reputation.isAccused(peer.id), !peer.isFull
       else { continue }
       let far: UInt64 = peer.isNear(place) ? 0 : 1
@@ -125,29 +172,41 @@ extension Tracker {
   private func rank(
     _ slot: UInt32, isEmpty: Bool, near place: PeerPlace, now: Instant
   ) -> UInt64? {
-    let peer = peers[Int(slot)]
-    guard peer.takesUploads else { return nil }
+    let index = Int(slot)
+    guard peers[index].takesUploads else { return nil }
     var rank: UInt64 = 0
-    if peer.demotedUntil > now { rank |= 32 }
-    if peer.servedRate > 0, peer.servedRate < servedRate / 4 { rank |= 16 }
-    if peer.isFull { rank |= 8 }
-    if !peer.isNear(place) {
+    if peers[index].flags.contains(.isMarked), let marks = marks[slot],
+      marks.demotedUntil > now
+    {
+      rank |= 32
+    }
+    let rate = peers[index].servedRate
+    if rate > 0, rate < servedRate / 4 { rank |= 16 }
+    if peers[index].isFull { rank |= 8 }
+    if !peers[index].isNear(place) {
       rank |= Self.farRank
-      if place.region == 0 || labels.region(peer.site) != place.region { rank |= 2 }
+      if place.region == 0 || labels.region(peers[index].site) != place.region { rank |= 2 }
     }
     if isEmpty { rank |= 1 }
     return rank
   }
 
-  /// A quarter of a full list is for the far.
-  private static func mixed(
-    _ ranked: [(rank: UInt64, member: Int)], countMax: Int
-  ) -> [(rank: UInt64, member: Int)] {
-    guard ranked.count > countMax else { return ranked }
-    let near = ranked.filter { isNear($0.rank) }
-    guard near.count < ranked.count else { return Array(ranked.prefix(countMax)) }
-    let far = ranked.filter { !isNear($0.rank) }
-    let nearCount = min(near.count, max(countMax - countMax / 4, countMax - far.count))
-    return Array(near.prefix(nearCount) + far.prefix(countMax - nearCount))
+  /// Calls `body` with the keys of those to be named. A quarter of a full list is for the far.
+  private static func forEachMixed(
+    _ ranked: UnsafeMutableBufferPointer<UInt64>, countMax: Int, _ body: (UInt64) -> Void
+  ) {
+    let allNearCount = ranked.reduce(0) { $0 + (isNear($1) ? 1 : 0) }
+    let allFarCount = ranked.count - allNearCount
+    guard ranked.count > countMax, allNearCount > 0, allFarCount > 0 else {
+      return ranked.prefix(countMax).forEach(body)
+    }
+    let nearCount = min(allNearCount, max(countMax - countMax / 4, countMax - allFarCount))
+    for (isNearer, count) in [(true, nearCount), (false, countMax - nearCount)] {
+      var rest = count
+      for key in ranked where rest > 0 && isNear(key) == isNearer {
+        body(key)
+        rest -= 1
+      }
+    }
   }
 }

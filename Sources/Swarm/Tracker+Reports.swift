@@ -107,7 +107,7 @@ extension Tracker {
 
   private mutating func demote(_ slot: UInt32, by reporter: UInt32, now: Instant) {
     let until = now + limits.demotionTime
-    peers[Int(slot)].demotedUntil = until
+    mark(slot, now: now) { $0.demotedUntil = until }
     mark(reporter, now: now) { $0.shun(slot, until: until, now: now) }
   }
 

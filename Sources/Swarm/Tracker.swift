@@ -15,7 +15,7 @@ package struct Tracker: Sendable {
   var tables: [PackageTable] = []
   var tableIndices: [PackageID: Int] = [:]
   private var freeTables: [Int] = []
-  var peers: [PeerRecord] = []
+  var peers = Pages<PeerRecord>()
   private var slots = PositionTable()
   private var freeSlots: [UInt32] = []
   var labels = SiteLabels()
@@ -74,7 +74,9 @@ package struct Tracker: Sendable {
   /// Forgets the package and what is known of its holders.
   package mutating func withdraw(_ id: PackageID) {
     guard let index = tableIndices.removeValue(forKey: id) else { return }
-    for member in tables[index].members { unlink(UInt32(index), of: member) }
+    for place in tables[index].members.indices {
+      unlink(UInt32(index), of: tables[index].members[place])
+    }
     tables[index] = .vacant
     freeTables.append(index)
   }
@@ -109,7 +111,7 @@ package struct Tracker: Sendable {
   var peerCount: Int { slots.count }
 
   func slot(of peer: PeerID) -> UInt32? {
-    slots.first(hash: peer.keyHash) { peers[Int($0)].id == peer }
+    slots.first(hash: peer.keyHash) { peers[Int($0)].isCalled(peer) }
   }
 
   func place(of slot: UInt32) -> PeerPlace {
@@ -180,7 +182,7 @@ package struct Tracker: Sendable {
       suspendedSlots.append(slot)
     }
     if Int(slot) == peers.count {
-      peers.appendSparingly(peer)
+      peers.append(peer)
     } else {
       peers[Int(slot)] = peer
     }

@@ -86,7 +86,8 @@ extension Tracker {
     func isBetter(_ one: PeerRecord, _ other: PeerRecord) -> Bool {
       (other.servedByteCount, one.id) < (one.servedByteCount, other.id)
     }
-    for peer in peers where peer.servedByteCount > 0 {
+    for index in peers.indices where peers[index].servedByteCount > 0 {
+      let peer = peers[index]
       if best.count == Self.mostUsedCountMax, !isBetter(peer, best[best.count - 1]) { continue }
       best.insert(peer, at: best.firstIndex { isBetter(peer, $0) } ?? best.count)
       if best.count > Self.mostUsedCountMax { best.removeLast() }
