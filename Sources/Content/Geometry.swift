@@ -7,7 +7,9 @@ package struct PieceIndex: Hashable, Sendable, Comparable {
     self.rawValue = rawValue
   }
 
-  @inlinable package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+  @inlinable package static func < (left: Self, right: Self) -> Bool {
+    left.rawValue < right.rawValue
+  }
 }
 
 /// Consecutive pieces: at least one. What one request asks for, one lease grants.

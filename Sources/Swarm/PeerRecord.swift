@@ -179,7 +179,8 @@ struct PeerMarks: Sendable {
 
   /// Nothing of it matters any more.
   func isOver(now: Instant) -> Bool {
-    demotedUntil <= now && downUntil <= now && deadReports.isEmpty && shunned.allSatisfy { $0.until <= now }
+    demotedUntil <= now && downUntil <= now && deadReports.isEmpty
+      && shunned.allSatisfy { $0.until <= now }
   }
 }
 

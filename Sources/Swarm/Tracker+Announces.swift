@@ -37,7 +37,7 @@ extension Tracker {
     _ report: PackageReport, slot: UInt32, tableIndex: Int, now: Instant,
     rng: inout some RandomNumberGenerator
   ) -> PackageReferral {
-    let index = join(slot, tableIndex)
+    let (index, isNew) = join(slot, tableIndex)
     tables[tableIndex].take(report.holdings, at: index)
     for delivery in report.deliveries.prefix(PackageReport.deliveryCountMax) {
       take(delivery, from: slot, tableIndex: tableIndex)
@@ -57,7 +57,9 @@ extension Tracker {
       }
     }
     if !suspendedSlots.isEmpty { part.suspended = suspended(in: tableIndex) }
-    if isServedAlone(report, part.leases, tableIndex: tableIndex, index: index, now: now) {
+    if isServedAlone(
+      report, part.leases, isNew: isNew, tableIndex: tableIndex, index: index, now: now)
+    {
       return part
     }
     let sourceCount = tables[tableIndex].sourceCount(
@@ -68,18 +70,21 @@ extension Tracker {
         now: now, rng: &rng)
     }
     part.promises = promises(report, tableIndex: tableIndex, index: index, now: now)
+    if part.staysNear {
+      nameHolders(in: &part, slot: slot, tableIndex: tableIndex, index: index, now: now, rng: &rng)
+    }
     return part
   }
 
-  /// The peer's place in the table.
-  private mutating func join(_ slot: UInt32, _ tableIndex: Int) -> Int {
+  /// The peer's place in the table, and whether it was given one only now.
+  private mutating func join(_ slot: UInt32, _ tableIndex: Int) -> (index: Int, isNew: Bool) {
     tables[tableIndex].announceCount &+= 1
-    if let known = tables[tableIndex].index(of: slot) { return known }
+    if let known = tables[tableIndex].index(of: slot) { return (known, false) }
     let peer = peers[Int(slot)]
     let index = tables[tableIndex].join(
       slot: slot, isServing: peer.isServing, site: peer.siteKey, nextTable: peer.firstTable)
     peers[Int(slot)].firstTable = UInt32(tableIndex)
-    return index
+    return (index, true)
   }
 
   private mutating func promises(
@@ -89,7 +94,8 @@ extension Tracker {
       let holder = peers[Int(grant.slot)]
       guard holder.isPresent, holder.isServing else { return nil }
       return Promise(
-        holder: holder.id, run: grant.run, expected: max(.zero, grant.expected - now))
+        holder: holder.id, run: grant.run,
+        expected: max(.milliseconds(1), grant.expected - now))
     }
   }
 }

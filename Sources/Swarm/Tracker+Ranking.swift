@@ -169,7 +169,7 @@ extension Tracker {
   private static func isNear(_ key: UInt64) -> Bool { key >> 56 & farRank == 0 }
 
   /// The high byte of the sort key, the rest of which is chance; nil for who is not to be named.
-  private func rank(
+  func rank(
     _ slot: UInt32, isEmpty: Bool, near place: PeerPlace, now: Instant
   ) -> UInt64? {
     let index = Int(slot)
