@@ -11,8 +11,8 @@ package struct PieceSet: Hashable, Sendable {
     words = Array(repeating: 0, count: (pieceCount + 63) / 64)
   }
 
-  /// The set whose words, the lowest pieces first, are those that `word` gives; bits beyond the last
-  /// piece are left out.
+  /// The set whose words, the lowest pieces first, are those that `word` gives; bits beyond the
+  /// last piece are left out.
   package init(pieceCount: Int, word: (Int) -> UInt64) {
     precondition((0...Geometry.pieceCountMax).contains(pieceCount), "a package has few pieces")
     self.pieceCount = pieceCount

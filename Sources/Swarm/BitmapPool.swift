@@ -1,7 +1,7 @@
 import Content
 
-/// The bitmaps of one package's members, each a number of words in a page shared by several: without
-/// what an array of its own would cost each.
+/// The bitmaps of one package's members, each a number of words in a page shared by several:
+/// without what an array of its own would cost each.
 struct BitmapPool: Sendable {
   /// No bitmap.
   static let none = UInt32.max

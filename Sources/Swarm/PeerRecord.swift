@@ -1,7 +1,7 @@
 import Content
 
-/// What the tracker knows of a peer, whatever the package: plain numbers without references, because
-/// every answer looks at many. What only few peers have is in `PeerMarks`.
+/// What the tracker knows of a peer, whatever the package: plain numbers without references,
+/// because every answer looks at many. What only few peers have is in `PeerMarks`.
 struct PeerRecord: Keyed {
   private static let endorserCountMax = 8
   /// The end of the list of tables.
