@@ -1,7 +1,8 @@
 import Content
 
 /// Something the tracker looks at again at a given time. Entries are never removed early: when
-/// one comes up, what it names is looked at as it is then. Equal instants come in the order of the slots.
+/// one comes up, what it names is looked at as it is then. Equal instants come in the order of
+/// the slots.
 protocol Deadline: Comparable, Sendable {
   var instant: Instant { get }
   var slot: UInt32 { get }
