@@ -1,9 +1,10 @@
 /* Announces of many peers to a tracker, as fast as it answers or at a rate: `spate origin` in its
    own binary form, or a BitTorrent tracker over HTTP. One thread, so that one core carries it.
 
-     announce_load KIND ADDRESS PORT ID PIECES PEERS CONNECTIONS SECONDS RATE CLOSES FIRST
+     announce_load KIND ADDRESS PORT IDS PIECES PEERS CONNECTIONS SECONDS RATE CLOSES FIRST
 
-   KIND is spate or torrent; ID the package's or the torrent's, in base 16; RATE announces a second,
+   KIND is spate or torrent; IDS the packages' or the torrent's, in base 16 with commas between: an
+   announce has a report of each package; RATE announces a second,
    0 for as many as are answered; CLOSES 1 for a new connection each, and then a server that hangs
    up without saying so does right. FIRST 1: every peer announces once, with its whole bitmap, and that
    is all. Each connection comes from an address of its own,
@@ -21,7 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RUN = 4, REQUEST_MAX = 4096, RESPONSE_MAX = 65536, LATENCY_MAX = 1 << 23 };
+enum {
+  RUN = 4, IDS_MAX = 64, REPORT_MAX = 1280, HEAD_MAX = 1024, LATENCY_MAX = 1 << 23,
+  REQUEST_MAX = HEAD_MAX + IDS_MAX * REPORT_MAX, RESPONSE_MAX = 1 << 18
+};
 
 struct connection {
   int socket, number;
@@ -37,7 +41,8 @@ static int is_torrent, closes, is_first;
 static int piece_count, peer_count, connection_count;
 static double rate;
 static struct sockaddr_in server;
-static uint8_t id[32];
+static uint8_t ids[IDS_MAX][32];
+static int id_count;
 static char escaped_id[100], host[64];
 /* How many runs each peer holds. */
 static uint16_t *progress;
@@ -87,14 +92,27 @@ static uint8_t *holdings(uint8_t *out, unsigned peer) {
         out[piece / 8] |= (uint8_t)(0x80 >> piece % 8);
     return out + length;
   }
-  if (progress[peer] >= runs) {
-    /* Done: a new one comes in its place. */
-    progress[peer] = 0;
-    return number(out, 0);
-  }
+  if (progress[peer] >= runs) return number(out, 0);
   out = number(out, 1);
-  out = number(out, (uint64_t)run_of(peer, progress[peer]++) * RUN);
+  out = number(out, (uint64_t)run_of(peer, progress[peer]) * RUN);
   out = number(out, RUN);
+  return number(out, 0);
+}
+
+static uint8_t *report(uint8_t *out, unsigned peer, const uint8_t *id) {
+  memcpy(out, id, 32);
+  out = number(out + 32, (uint64_t)piece_count);
+  int starts_again = !is_first && progress[peer] >= piece_count / RUN;
+  *out++ = is_first ? 1 | 4 : starts_again ? 1 : 0;
+  out = number(out, RUN);
+  out = number(out, is_first ? 0 : 1000000);
+  out = holdings(out, peer);
+  out = number(out, is_first ? 0 : 2);
+  for (unsigned source = 1; !is_first && source <= 2; source++) {
+    out = peer_id(out, (peer * 31 + source * 977 + announce_count + id[0]) % (unsigned)peer_count);
+    out = number(out, 262144);
+    out = number(out, 20000 + peer % 1000);
+  }
   return number(out, 0);
 }
 
@@ -108,21 +126,11 @@ static size_t spate_body(uint8_t *body, unsigned peer) {
   out = number(out, 3);
   out = number(out, 8);
   out = number(out, 10000000);
-  out = number(out, 1);
-  memcpy(out, id, 32);
-  out = number(out + 32, (uint64_t)piece_count);
-  int starts_again = !is_first && progress[peer] >= piece_count / RUN;
-  *out++ = is_first ? 1 | 4 : starts_again ? 1 : 0;
-  out = number(out, RUN);
-  out = number(out, is_first ? 0 : 1000000);
-  out = holdings(out, peer);
-  out = number(out, is_first ? 0 : 2);
-  for (unsigned source = 1; !is_first && source <= 2; source++) {
-    out = peer_id(out, (peer * 31 + source * 977 + announce_count) % (unsigned)peer_count);
-    out = number(out, 262144);
-    out = number(out, 20000 + peer % 1000);
-  }
-  return (size_t)(number(out, 0) - body);
+  out = number(out, (uint64_t)id_count);
+  for (int i = 0; i < id_count; i++) out = report(out, peer, ids[i]);
+  /* Done: a new one comes in its place. */
+  if (!is_first && ++progress[peer] > piece_count / RUN) progress[peer] = 0;
+  return (size_t)(out - body);
 }
 
 static void compose(struct connection *c) {
@@ -138,7 +146,7 @@ static void compose(struct connection *c) {
         "&compact=1&numwant=40 HTTP/1.1\r\nHost: %s\r\nConnection: %s\r\n\r\n",
         escaped_id, peer, 1024 + turn, host, keeping);
   } else {
-    uint8_t body[REQUEST_MAX / 2];
+    static uint8_t body[IDS_MAX * REPORT_MAX];
     size_t count = spate_body(body, peer);
     length = snprintf(
         c->request, REQUEST_MAX,
@@ -281,11 +289,14 @@ int main(int count, char **words) {
   server.sin_port = htons((uint16_t)atoi(words[3]));
   inet_pton(AF_INET, words[2], &server.sin_addr);
   snprintf(host, sizeof host, "%s:%s", words[2], words[3]);
-  int id_count = is_torrent ? 20 : 32;
-  for (int i = 0; i < id_count; i++) {
-    sscanf(words[4] + 2 * i, "%2hhx", &id[i]);
-    sprintf(escaped_id + 3 * i, "%%%02x", id[i]);
+  int length = is_torrent ? 20 : 32;
+  const char *digits = words[4];
+  while (*digits && id_count < IDS_MAX) {
+    for (int i = 0; i < length; i++, digits += 2) sscanf(digits, "%2hhx", &ids[id_count][i]);
+    id_count++;
+    if (*digits == ',') digits++;
   }
+  for (int i = 0; is_torrent && i < length; i++) sprintf(escaped_id + 3 * i, "%%%02x", ids[0][i]);
   piece_count = atoi(words[5]);
   peer_count = atoi(words[6]);
   connection_count = atoi(words[7]);

@@ -92,7 +92,5 @@ func bigEndianWord(_ bytes: Span<UInt8>, at offset: Int) -> UInt64 {
 }
 
 func appendBigEndian(_ word: UInt64, to bytes: inout [UInt8]) {
-  for shift in stride(from: 56, through: 0, by: -8) {
-    bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
-  }
+  withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) }
 }

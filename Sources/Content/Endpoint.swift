@@ -8,7 +8,7 @@ package enum IPAddress: Hashable, Sendable, Comparable {
   package static let loopback = IPAddress.v4(0x7f00_0001)
 
   /// `::ffff:a.b.c.d` as the version 4 address it stands for; anything else as it is.
-  package var unmapped: IPAddress {
+  @inlinable package var unmapped: IPAddress {
     if case .v6(0, let low) = self, low >> 32 == 0xffff {
       return .v4(UInt32(truncatingIfNeeded: low))
     }
@@ -16,7 +16,7 @@ package enum IPAddress: Hashable, Sendable, Comparable {
   }
 
   /// The network that counts as near when no label says more: /24 of version 4, /56 of version 6.
-  package var site: IPAddress {
+  @inlinable package var site: IPAddress {
     switch unmapped {
     case .v4(let word): .v4(word & 0xffff_ff00)
     case .v6(let high, _): .v6(high & 0xffff_ffff_ffff_ff00, 0)

@@ -5,7 +5,7 @@ package struct Instant: Hashable, Sendable, Comparable {
 
   package let nanoseconds: Int64
 
-  package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+  @inlinable package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
   /// What lies beyond the clock's ends is moved to them: a wait without end is never over at once.
   package static func + (instant: Instant, duration: Duration) -> Instant {
@@ -27,9 +27,14 @@ package struct Instant: Hashable, Sendable, Comparable {
     return overflow ? (left < 0 ? .min : .max) : difference
   }
 
-  package static func < (left: Instant, right: Instant) -> Bool {
+  @inlinable package static func < (left: Instant, right: Instant) -> Bool {
     left.nanoseconds < right.nanoseconds
   }
+
+  // The standard library's own would ask for `<` through a table, and time is compared everywhere.
+  @inlinable package static func > (left: Instant, right: Instant) -> Bool { right < left }
+  @inlinable package static func <= (left: Instant, right: Instant) -> Bool { !(right < left) }
+  @inlinable package static func >= (left: Instant, right: Instant) -> Bool { !(left < right) }
 }
 
 extension Duration {

@@ -11,10 +11,28 @@ package struct PieceSet: Hashable, Sendable {
     words = Array(repeating: 0, count: (pieceCount + 63) / 64)
   }
 
+  /// The set whose words, the lowest pieces first, are those that `word` gives; bits beyond the
+  /// last piece are left out.
+  package init(pieceCount: Int, word: (Int) -> UInt64) {
+    precondition((0...Geometry.pieceCountMax).contains(pieceCount), "a package has few pieces")
+    self.pieceCount = pieceCount
+    words = (0..<(pieceCount + 63) / 64).map { word($0) & Self.mask($0, pieceCount: pieceCount) }
+    count = words.reduce(0) { $0 + $1.nonzeroBitCount }
+  }
+
   package static func full(pieceCount: Int) -> PieceSet {
-    var set = PieceSet(pieceCount: pieceCount)
-    if pieceCount > 0 { set.insert(PieceRun(first: PieceIndex(0), count: pieceCount)) }
-    return set
+    PieceSet(pieceCount: pieceCount) { _ in ~0 }
+  }
+
+  package var wordCount: Int { words.count }
+
+  /// 64 pieces, the lowest in the lowest bit.
+  package func word(_ index: Int) -> UInt64 { words[index] }
+
+  /// The bits of a word that stand for pieces.
+  private static func mask(_ index: Int, pieceCount: Int) -> UInt64 {
+    let rest = pieceCount - index * 64
+    return rest >= 64 ? ~0 : (1 << UInt64(rest)) - 1
   }
 
   package var isEmpty: Bool { count == 0 }
@@ -75,7 +93,7 @@ package struct PieceSet: Hashable, Sendable {
   }
 
   /// The pieces that are not in the set.
-  package var inverted: PieceSet { PieceSet.full(pieceCount: pieceCount).subtracting(self) }
+  package var inverted: PieceSet { PieceSet(pieceCount: pieceCount) { ~words[$0] } }
 
   /// The first member at or after `index`, nil when there is none.
   package func first(from index: Int) -> PieceIndex? {
@@ -144,12 +162,25 @@ extension PieceSet {
   package init?(bitmap: Span<UInt8>, pieceCount: Int) {
     guard (0...Geometry.pieceCountMax).contains(pieceCount), bitmap.count == (pieceCount + 7) / 8
     else { return nil }
-    self.init(pieceCount: pieceCount)
-    for byteIndex in 0..<bitmap.count {
-      for bit in 0..<8 where bitmap[byteIndex] & (0x80 >> UInt8(bit)) != 0 {
-        guard byteIndex * 8 + bit < pieceCount else { return nil }
-        insert(PieceIndex(byteIndex * 8 + bit))
-      }
+    let spareBitCount = bitmap.count * 8 - pieceCount
+    if spareBitCount > 0, bitmap[bitmap.count - 1] & ((1 << UInt8(spareBitCount)) - 1) != 0 {
+      return nil
     }
+    self.init(pieceCount: pieceCount) { wordIndex in
+      var word: UInt64 = 0
+      for index in wordIndex * 8..<min(wordIndex * 8 + 8, bitmap.count) {
+        word |= UInt64(bitmap[index].bitsReversed) << UInt64((index & 7) * 8)
+      }
+      return word
+    }
+  }
+}
+
+extension UInt8 {
+  fileprivate var bitsReversed: UInt8 {
+    var bits = self
+    bits = bits >> 4 | bits << 4
+    bits = (bits & 0xcc) >> 2 | (bits & 0x33) << 2
+    return (bits & 0xaa) >> 1 | (bits & 0x55) << 1
   }
 }

@@ -9,10 +9,10 @@ package protocol RequestHandler: AnyObject {
   /// The most bytes of body this request may have; 0 when it may have none.
   func bodyByteCountMax(of head: RequestHead, bytes: Span<UInt8>) -> Int
 
-  /// Answers now or later with one response on `connection`. `bytes` are those of the head and
-  /// valid during the call; `body` is complete.
+  /// Answers now or later with one response on `connection`. `bytes` are those of the head, `body`
+  /// is complete; both are valid during the call.
   func handle(
-    _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection)
+    _ head: RequestHead, bytes: Span<UInt8>, body: Span<UInt8>, on connection: ServerConnection)
 
   /// The connection is over. Handlers that keep nothing of connections need not care.
   func connectionClosed(_ connection: ServerConnection)
@@ -107,7 +107,7 @@ package final class Server {
   }
 
   func handle(
-    _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection
+    _ head: RequestHead, bytes: Span<UInt8>, body: Span<UInt8>, on connection: ServerConnection
   ) {
     statistics.requests.add()
     handler.handle(head, bytes: bytes, body: body, on: connection)

@@ -117,20 +117,24 @@ extension ServerConnection {
       return nil
     }
     headStarted = false
-    isLastInput = count == bytes.count
     let headBytes = span.extracting(0..<count)
     let head = try RequestHead(headBytes)
     isVersion11 = head.isVersion11
-    let hasBody = head.body != .none
+    // A body that came with its head, as short ones do, is handed over where it lies.
+    let bodyByteCount = head.byteCountOfBody(within: bytes.count - count)
     machine.receivedHead(
-      keepsAlive: head.keepsAlive, isHeadRequest: head.method == .head, hasBody: hasBody)
-    if hasBody {
-      try expectBody(head, headBytes)
-    } else {
-      awaitHandler()
-      server.handle(head, bytes: headBytes, body: [], on: self)
+      keepsAlive: head.keepsAlive, isHeadRequest: head.method == .head,
+      hasBody: bodyByteCount == nil)
+    if head.body != .none { try checkBody(head, headBytes) }
+    guard let bodyByteCount else {
+      expectBody(head, headBytes)
+      return count
     }
-    return count
+    let end = count + bodyByteCount
+    isLastInput = end == bytes.count
+    awaitHandler()
+    server.handle(head, bytes: headBytes, body: span.extracting(count..<end), on: self)
+    return end
   }
 
   /// A head that came in one part, as nearly all do, leaves nothing behind.
@@ -146,14 +150,18 @@ extension ServerConnection {
     return count
   }
 
-  private func expectBody(_ head: RequestHead, _ bytes: Span<UInt8>) throws(WireError) {
+  private func checkBody(_ head: RequestHead, _ bytes: Span<UInt8>) throws(WireError) {
     let bodyByteCountMax = server.bodyByteCountMax(of: head, bytes: bytes)
     if bodyByteCountMax == 0 { throw WireError(.contentTooLarge, "this takes no body") }
     if case .length(let length) = head.body, length > bodyByteCountMax {
       throw WireError(.contentTooLarge, "the body is longer than \(bodyByteCountMax) bytes")
     }
+  }
+
+  private func expectBody(_ head: RequestHead, _ bytes: Span<UInt8>) {
+    isLastInput = false
     let arrival = openArrival()
-    arrival.bodyByteCountMax = bodyByteCountMax
+    arrival.bodyByteCountMax = server.bodyByteCountMax(of: head, bytes: bytes)
     arrival.request = (head, bytes.withUnsafeBufferPointer { Array($0) })
     arrival.body = []
     arrival.chunks = ChunkedDecoder(fault: .badRequest)
@@ -181,7 +189,7 @@ extension ServerConnection {
       machine.receivedBody()
       let whole = arrival.body
       (arrival.request, arrival.body) = (nil, [])
-      server.handle(head, bytes: headBytes.span, body: whole, on: self)
+      server.handle(head, bytes: headBytes.span, body: whole.span, on: self)
     }
     return used
   }
@@ -191,6 +199,17 @@ extension ServerConnection {
     machine.refused()
     arrival = nil
     respondText(error.status, error.reason, endsConnection: true)
+  }
+}
+
+extension RequestHead {
+  /// The length of a body that is there to its end, 0 without one; nil when it has yet to arrive.
+  fileprivate func byteCountOfBody(within byteCount: Int) -> Int? {
+    switch body {
+    case .none: 0
+    case .length(let length): length <= byteCount && !expectsContinue ? length : nil
+    case .chunked, .untilClose: nil
+    }
   }
 }
 

@@ -182,9 +182,7 @@ final class LoopCrew {
     }
     lastSent = (now, sent)
     state.tracker.withLock { $0.expire(now: now) }
-    if unswept.isEmpty {
-      unswept = state.tracker.withLock { $0.snapshot() }.packages.map(\.package)
-    }
+    if unswept.isEmpty { unswept = state.tracker.withLock { $0.packageIDs } }
     for id in unswept.suffix(Self.sweptCountMax) where state.catalogue.package(id) == nil {
       state.tracker.withLock { $0.withdraw(id) }
     }

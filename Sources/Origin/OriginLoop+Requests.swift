@@ -11,7 +11,7 @@ extension OriginLoop {
   }
 
   func handle(
-    _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection
+    _ head: RequestHead, bytes: Span<UInt8>, body: Span<UInt8>, on connection: ServerConnection
   ) {
     if logsRequests { logRequest(head, bytes, connection) }
     let route = Route(bytes, head.path)

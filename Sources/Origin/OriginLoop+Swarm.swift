@@ -10,27 +10,41 @@ import Wire
 /// Announces and referrals: the tracker's side of a request.
 extension OriginLoop {
   func answerAnnounce(
-    _ body: [UInt8], _ head: RequestHead, _ bytes: Span<UInt8>, _ connection: ServerConnection
+    _ body: Span<UInt8>, _ head: RequestHead, _ bytes: Span<UInt8>,
+    _ connection: ServerConnection
   ) {
     metrics.count(.announce)
     state.metrics.announceBytes.add(body.count)
     do throws(WireError) {
-      let announce = try Announce.decode(body.span)
+      let announce = try Announce.decode(body)
       note(announce.peer, on: connection)
-      for report in announce.reports { state.registerIfKnown(report.package) }
-      let (address, now, load) = (connection.remote.address, loop.now, originLoad)
-      let backlog = state.plain.queuedByteCount
-      var generator = generator
-      let referral = state.tracker.withLock { tracker in
-        tracker.originLoad = load
-        tracker.originBacklogByteCount = backlog
-        return tracker.announce(announce, from: address, now: now, rng: &generator)
+      let address = connection.remote.address
+      var referral = answer(to: announce, from: address, evenIfUnknown: false)
+      if referral == nil {
+        for report in announce.reports { state.registerIfKnown(report.package) }
+        referral = answer(to: announce, from: address, evenIfUnknown: true)
       }
-      self.generator = generator
-      send(referral, head, bytes, connection)
+      if let referral { send(referral, head, bytes, connection) }
       if announce.reports.contains(where: { !$0.complaints.isEmpty }) { beginInquiries() }
     } catch {
       refuse(error, connection)
+    }
+  }
+
+  /// Nil when the tracker does not know all the packages and is to be told of them first.
+  private func answer(
+    to announce: Announce, from address: IPAddress, evenIfUnknown: Bool
+  ) -> Referral? {
+    let (now, load, backlog) = (loop.now, originLoad, state.plain.queuedByteCount)
+    var generator = generator
+    defer { self.generator = generator }
+    return state.tracker.withLock { tracker in
+      guard evenIfUnknown || announce.reports.allSatisfy({ tracker.knows($0.package) }) else {
+        return nil
+      }
+      tracker.originLoad = load
+      tracker.originBacklogByteCount = backlog
+      return tracker.announce(announce, from: address, now: now, rng: &generator)
     }
   }
 
@@ -58,6 +72,14 @@ extension OriginLoop {
     }
   }
 
+  /// What the head of a binary answer has of its own.
+  private static let messageFields: [UInt8] = {
+    var fields: [UInt8] = []
+    HeadWriter.field(.contentType, ContentType.message, to: &fields)
+    HeadWriter.field(.cacheControl, "no-store", to: &fields)
+    return fields
+  }()
+
   private var originLoad: UploadLoad {
     UploadLoad(
       active: state.activeUploads.load(ordering: .relaxed), limit: 0,
@@ -68,12 +90,17 @@ extension OriginLoop {
     _ referral: Referral, _ head: RequestHead, _ bytes: Span<UInt8>,
     _ connection: ServerConnection
   ) {
-    let isJSON = head.accepts(ContentType.json, in: bytes)
-    connection.respond(.ok, body: .bytes(isJSON ? referral.json() : referral.encode())) {
-      HeadWriter.field(
-        .contentType, isJSON ? ContentType.json : ContentType.message, to: &$0)
-      HeadWriter.field(.cacheControl, "no-store", to: &$0)
+    guard !head.accepts(ContentType.json, in: bytes) else {
+      return connection.respond(.ok, body: .bytes(referral.json())) {
+        HeadWriter.field(.contentType, ContentType.json, to: &$0)
+        HeadWriter.field(.cacheControl, "no-store", to: &$0)
+      }
     }
+    var message: [UInt8] = []
+    swap(&message, &messageBuffer)
+    referral.encode(into: &message)
+    connection.respond(.ok, body: .bytes(message)) { $0 += Self.messageFields }
+    messageBuffer = message
   }
 
   func serveHave(

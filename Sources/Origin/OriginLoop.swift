@@ -22,6 +22,8 @@ final class OriginLoop: RequestHandler {
   /// Where small files are read to; not the loop's own buffer, which has the request.
   let scratch = UnsafeMutableRawBufferPointer.allocate(
     byteCount: FileCache.heldFileByteCountMax, alignment: 16)
+  /// Where referrals are written, so that none is allocated.
+  var messageBuffer: [UInt8] = []
   var generator = SeededGenerator(seed: .random(in: .min ... .max))
   /// Responses that others prepare: parts of trees by ticket, manifests that are nearly ready.
   var awaitedTrees: [Int: ServerConnection] = [:]

@@ -137,7 +137,7 @@ final class OriginMetrics: Sendable {
     registry.computed(
       "spate_copies_sent_max", help: "Copies sent to the swarm of the package it was most of."
     ) { [unowned state] in
-      state.tracker.withLock { $0.snapshot() }.packages.map(\.swarmCopies).max() ?? 0
+      state.tracker.withLock { $0.snapshot(listsUse: false) }.packages.map(\.swarmCopies).max() ?? 0
     }
     observeCatalogue(state)
     observeTracker(state)
@@ -185,7 +185,7 @@ final class OriginMetrics: Sendable {
     for (name, help, read) in gauges {
       registry.computed(name, help: help, isCounter: name.hasSuffix("_total")) {
         [unowned state] in
-        Double(read(state.tracker.withLock { $0.snapshot() }))
+        Double(read(state.tracker.withLock { $0.snapshot(listsUse: false) }))
       }
     }
   }

@@ -33,7 +33,7 @@ final class Gateway: RequestHandler {
   func bodyByteCountMax(of head: RequestHead, bytes: Span<UInt8>) -> Int { 0 }
 
   func handle(
-    _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection
+    _ head: RequestHead, bytes: Span<UInt8>, body: Span<UInt8>, on connection: ServerConnection
   ) {
     guard head.method == .get || head.method == .head else {
       return connection.respondMethodNotAllowed("GET, HEAD")

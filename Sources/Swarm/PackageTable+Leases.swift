@@ -29,36 +29,36 @@ extension PackageTable {
   /// a starving member gets what no source of use to it holds, then, within a small budget, what
   /// is held by the fewest; and a member with slow peers is helped.
   mutating func lease(_ request: LeaseRequest, at index: Int) -> [PieceRun] {
-    let member = members[index]
-    let isServed = member.isCounted || askerCount == 0 || request.reachable != nil
-    guard request.wantedPieceCount > 0, isServed, !member.held.isFull else { return [] }
-    let askers = max(1, askerCount + (member.isCounted ? 0 : 1))
+    let isCounted = members[index].isCounted
+    let isServed = isCounted || askerCount == 0 || request.reachable != nil
+    guard request.wantedPieceCount > 0, isServed, !isFull(index) else { return [] }
+    let askers = max(1, askerCount + (isCounted ? 0 : 1))
     let runMax = RunLength.pieces(
       askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
       queueShare: request.queueShare)
     let quota = RunLength.outstandingPieces(
       askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
       freshPieceCount: unheld.count, originByteRate: request.originByteRate)
-    let leased = member.leases.reduce(0) { sum, lease in
-      lease.isSent
-        ? sum : sum + lease.run.pieces.reduce(0) { $0 + (member.held.contains($1) ? 0 : 1) }
-    }
+    let leased = outstandingLeasedCount(index)
     var room = min(request.wantedPieceCount, quota - leased, max(1, request.roomPieceCount))
-    var fresh = unheld.subtracting(member.held)
-    member.leases.forEach { fresh.remove($0.run) }
-    var runs = take(&room, from: fresh, runMax: runMax, request: request, at: index)
-    guard runs.isEmpty else { return runs }
+    var runs: [PieceRun] = []
+    if !unheld.isEmpty {
+      var fresh = unheld.subtracting(held(index))
+      for lease in members[index].leases { fresh.remove(lease.run) }
+      runs = take(&room, from: fresh, runMax: runMax, request: request, at: index)
+      guard runs.isEmpty else { return runs }
+    }
     if request.isSlow {
-      runs = help(member, leased: leased, askers: askers, request: request, at: index)
+      runs = help(leased: leased, askers: askers, runMax: runMax, request: request, at: index)
     }
     guard runs.isEmpty, let reachable = request.reachable, leased == 0 else { return runs }
-    var needed = member.held.inverted
+    var needed = held(index).inverted
     room = min(request.wantedPieceCount, quota, request.repeatPieceCount ?? .max)
     needed.subtract(reachable)
-    var lost = PieceSet(pieceCount: geometry.pieceCount)
+    var lost = PieceSet(pieceCount: pieceCount)
     needed.forEach { if leaseCount(of: $0) == 0 { lost.insert($0) } }
     runs = take(&room, from: lost, runMax: runMax, request: request, at: index)
-    if runs.isEmpty, request.repeatPieceCount != 0, let spare = spare(for: member, now: request.now)
+    if runs.isEmpty, request.repeatPieceCount != 0, let spare = spare(for: index, now: request.now)
     {
       runs = [PieceRun(spare)]
       book(PieceRun(spare), request: request, at: index)
@@ -70,27 +70,25 @@ extension PackageTable {
   /// that several late ones share what they get. A crowd is left to itself but for the small
   /// budget, unless the operator gave a larger one.
   private mutating func help(
-    _ member: Member, leased: Int, askers: Int, request: LeaseRequest, at index: Int
+    leased: Int, askers: Int, runMax: Int, request: LeaseRequest, at index: Int
   ) -> [PieceRun] {
-    var candidates = member.held.inverted
+    var room = min(
+      request.wantedPieceCount, request.roomPieceCount, request.repeatPieceCount ?? .max)
+    let isBounded = request.repeatPieceCount == nil && askers >= RunLength.crowd
+    if isBounded { room = min(room, sparePieceCount(now: request.now)) }
+    guard room > 0 else { return [] }
+    var candidates = held(index).inverted
     candidates.forEach { if leaseCount(of: $0) > 0 { candidates.remove($0) } }
-    member.leases.forEach { candidates.remove($0.run) }
+    for lease in members[index].leases { candidates.remove(lease.run) }
     if staysNear(index) {
-      candidates.formIntersection(sites.sites[Int(member.site)].open)
+      candidates.formIntersection(sites.sites[Int(members[index].site)].open)
     }
     let unhelped = candidates.subtracting(helped)
     if unhelped.isEmpty { helped.subtract(candidates) } else { candidates = unhelped }
-    let runMax = RunLength.pieces(
-      askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
-      queueShare: request.queueShare)
     let quota = RunLength.outstandingPieces(
       askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
       freshPieceCount: candidates.count)
-    var room = min(
-      request.wantedPieceCount, quota - leased, request.roomPieceCount,
-      request.repeatPieceCount ?? .max)
-    let isBounded = request.repeatPieceCount == nil && askers >= RunLength.crowd
-    if isBounded { room = min(room, sparePieceCount(now: request.now)) }
+    room = min(room, quota - leased)
     let runs = take(&room, from: candidates, runMax: runMax, request: request, at: index)
     for run in runs {
       helped.insert(run)
@@ -122,6 +120,7 @@ extension PackageTable {
     guard members[index].isCounted else { return }
     if grants.count >= Self.grantCountMax { grants.removeFirst() }
     grants.append((members[index].slot, run, request.deadline))
+    grantCount &+= 1
   }
 
   /// Pieces that may be sent to a crowd again without an operator's word: a hundredth of the
@@ -135,10 +134,10 @@ extension PackageTable {
   }
 
   /// The piece held by the fewest that the member lacks, while there is a budget for it.
-  private mutating func spare(for member: Member, now: Instant) -> PieceIndex? {
+  private mutating func spare(for index: Int, now: Instant) -> PieceIndex? {
     guard sparePieceCount(now: now) >= 1 else { return nil }
     var best: PieceIndex?
-    member.held.inverted.forEach { piece in
+    held(index).inverted.forEach { piece in
       guard leaseCount(of: piece) == 0 else { return }
       if best.map({ holderCount(of: piece) < holderCount(of: $0) }) ?? true { best = piece }
     }
@@ -147,20 +146,46 @@ extension PackageTable {
   }
 
   /// Leases of others for pieces that the member lacks, latest first: with whom, and until when.
+  /// Those that it was told of are not told again, unless it starves: an answer may have been lost.
   /// A member that stays near gets what it lacks from its site: a few say that the origin has not
   /// forgotten it, all of them would crowd the line between.
-  func promised(to member: Member) -> [(slot: UInt32, run: PieceRun, expected: Instant)] {
+  mutating func promised(
+    to index: Int, isStarving: Bool
+  ) -> [(slot: UInt32, run: PieceRun, expected: Instant)] {
+    let newCount = isStarving ? .max : Int(grantCount &- members[index].toldGrantCount)
+    members[index].toldGrantCount = grantCount
+    guard newCount > 0, !grants.isEmpty else { return [] }
     var found: [(slot: UInt32, run: PieceRun, expected: Instant)] = []
     let countMax =
-      sites.shares(member.site, counted: member.isCounted)
-      ? Self.nearPromiseCountMax : PackageReferral.promiseCountMax
-    for grant in grants.reversed() where grant.slot != member.slot {
+      staysNear(index) ? Self.nearPromiseCountMax : PackageReferral.promiseCountMax
+    let slot = members[index].slot
+    for grant in grants.suffix(newCount).reversed() where grant.slot != slot {
       guard found.count < countMax else { break }
-      let isOpen = grant.run.pieces.contains {
-        leaseCount(of: $0) > 0 && !member.held.contains($0)
+      let isOpen = grant.run.indices.contains {
+        leaseCount(of: PieceIndex($0)) > 0 && !holds(PieceIndex($0), at: index)
       }
       if isOpen { found.append(grant) }
     }
     return found
+  }
+}
+
+/// How much a member is told of others.
+extension PackageTable {
+  /// How many sources to name to a member, the origin included: all when it is new, starves, or the
+  /// swarm has grown by a quarter since. Else a few, so that it goes on meeting others; in a large
+  /// swarm, where it knows enough of them, a few in every fourth answer and none in the others.
+  mutating func sourceCount(
+    for index: Int, isStarving: Bool, _ limits: TrackerLimits
+  ) -> Int {
+    let told = Int(members[index].toldMemberCount)
+    if isStarving || members.count > told + told / 4 {
+      members[index].toldMemberCount = UInt32(clamping: members.count)
+      return limits.sourceCountMax
+    }
+    let isPause =
+      members.count > limits.sampleCountMax
+      && members[index].countAnswer() % limits.answersPerFreshSources != 0
+    return isPause ? 0 : limits.freshSourceCountMax
   }
 }

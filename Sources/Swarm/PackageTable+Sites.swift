@@ -1,13 +1,10 @@
 import Content
 
-/// What makes machines near each other: the operator's label, else their network.
+/// What makes machines near each other: the operator's label, by its number in `SiteLabels`, else
+/// their network.
 enum SiteKey: Hashable, Sendable {
-  case label(String)
+  case label(UInt32)
   case network(IPAddress)
-
-  init(label: String, address: IPAddress) {
-    self = label.isEmpty ? .network(address.site) : .label(label)
-  }
 }
 
 /// The members of one package by site.
@@ -146,22 +143,20 @@ extension PackageTable {
   mutating func cross(
     wantedPieceCount: Int, byteRate: Int, deadline: Instant, at index: Int
   ) -> [PieceRun] {
-    let member = members[index]
-    guard member.isCounted, staysNear(index) else { return [] }
-    let site = sites.sites[Int(member.site)]
+    guard members[index].isCounted, staysNear(index) else { return [] }
+    let siteIndex = members[index].site
     var candidates = out
-    candidates.formIntersection(site.open)
-    candidates.subtract(member.held)
+    candidates.formIntersection(sites.sites[Int(siteIndex)].open)
     guard !candidates.isEmpty else { return [] }
-    let outstanding = member.crossings.reduce(0) { sum, lease in
-      sum + lease.run.pieces.reduce(0) { $0 + (member.held.contains($1) ? 0 : 1) }
-    }
+    candidates.subtract(held(index))
+    guard !candidates.isEmpty else { return [] }
     let run = RunLength.crossingPieces(pieceByteCount: geometry.pieceByteCount)
     let quota = RunLength.outstandingCrossingPieces(
-      memberCount: site.memberCount, pieceByteCount: geometry.pieceByteCount, byteRate: byteRate,
+      memberCount: sites.sites[Int(siteIndex)].memberCount,
+      pieceByteCount: geometry.pieceByteCount, byteRate: byteRate,
       openPieceCount: candidates.count)
-    var room = min(wantedPieceCount, quota - outstanding)
-    var cursor = site.cursor
+    var room = min(wantedPieceCount, quota - outstandingCrossingCount(index))
+    var cursor = sites.sites[Int(siteIndex)].cursor
     var runs: [PieceRun] = []
     while room > 0, runs.count < PackageReferral.leaseCountMax,
       let first = candidates.first(from: cursor) ?? candidates.first(from: 0),
@@ -169,11 +164,11 @@ extension PackageTable {
     {
       candidates.remove(next)
       room -= next.count
-      cursor = next.end < geometry.pieceCount ? next.end : 0
+      cursor = next.end < pieceCount ? next.end : 0
       addCrossing(LeaseRecord(run: next, deadline: deadline), at: index)
       runs.append(next)
     }
-    sites.setCursor(member.site, cursor)
+    sites.setCursor(siteIndex, cursor)
     return runs
   }
 }

@@ -1,98 +1,170 @@
 import Content
 
-/// What the tracker knows of a peer, whatever the package.
-struct PeerRecord: Sendable {
-  private static let shunnedCountMax = 16
+/// What the tracker knows of a peer, whatever the package: plain numbers without references,
+/// because every answer looks at many. What only few peers have is in `PeerMarks`.
+struct PeerRecord: Keyed {
   private static let endorserCountMax = 8
+  /// The end of the list of tables.
+  static let noTable = UInt32.max
 
-  let id: PeerID
-  /// Told apart from whoever had the same slot before.
-  let generation: UInt32
-  private(set) var endpoint: Endpoint
-  private(set) var site: String
-  private(set) var siteKey: SiteKey
-  private(set) var place: PeerStanding.Place
-  var uploads: UploadLoad
-  var speaksTLS = false
-  /// Dropped when nothing is heard until then.
-  var deadline: Instant
-  var isSuspended = false
-  /// Somebody got bytes from it: it can be reached.
-  var isProven = false
-  /// The origin could not reach it, or enough sites called it dead. One that was proven is up again
-  /// when it is next heard; one that was not is behind something that lets nobody in, and stays
-  /// down until `downUntil`.
-  var isDown = false
-  var downUntil: Instant = .zero
-  /// Kept connections that the origin has with it.
-  var connectionCount = 0
-  /// The last of them has ended, and it has not spoken since.
-  var isAway = false
-  /// The sites that called it dead since it was last heard.
-  var deadReports: [String] = []
-  /// The last peers that got bytes from it.
-  private(set) var endorsers: [UInt32] = []
-  var demotedUntil: Instant = .zero
-  /// Bytes a second of the origin's responses to it; 0 when unknown.
-  var originRate = 0
+  struct Flags: OptionSet, Sendable {
+    let rawValue: UInt8
+
+    /// The slot is somebody's.
+    static let isPresent = Flags(rawValue: 1)
+    /// It serves by TLS only.
+    static let speaksTLS = Flags(rawValue: 2)
+    static let isSuspended = Flags(rawValue: 4)
+    /// Somebody got bytes from it: it can be reached.
+    static let isProven = Flags(rawValue: 8)
+    /// The origin could not reach it, or enough sites called it dead. One that was proven is up
+    /// again when it is next heard; one that was not is behind something that lets nobody in, and
+    /// stays down until `PeerMarks.downUntil`.
+    static let isDown = Flags(rawValue: 16)
+    /// The last of its kept connections has ended, and it has not spoken since.
+    static let isAway = Flags(rawValue: 32)
+    /// There is something about it in `Tracker.marks`.
+    static let isMarked = Flags(rawValue: 64)
+
+    init(rawValue: UInt8) { self.rawValue = rawValue }
+  }
+
+  // First what the records of others' sources are looked at for: it lies together in memory.
+  private(set) var id: PeerID
+  var flags: Flags = []
+  private var endorserCount: UInt8 = 0
+  private var activeUploadCount: UInt32 = 0
+  private var uploadCountMax: UInt32 = 0
+  /// The number of its label: see `SiteLabels`.
+  var site: UInt32
   /// Bytes a second of its own responses, as others measured them; 0 when unknown.
   var servedRate = 0
+  var endpoint: Endpoint
+  /// Told apart from whoever had the same slot before.
+  let generation: UInt32
   /// Bytes that others say it sent them.
   var servedByteCount = 0
-  /// The tables it is a member of.
-  var memberships: [UInt32] = []
-  /// Sources that failed this peer: for it they hold nothing.
-  private(set) var shunned: [(slot: UInt32, until: Instant)] = []
+  /// The last peers that got bytes from it, the oldest first.
+  private var endorserSlots = InlineArray<8, UInt32>(repeating: 0)
+  private var uploadByteRate = 0
+  /// Dropped when nothing is heard until then.
+  var deadline: Instant
+  /// Bytes a second of the origin's responses to it; 0 when unknown.
+  var originRate = 0
+  /// The table it joined last; its members know the one before.
+  var firstTable = PeerRecord.noTable
+  /// Kept connections that the origin has with it.
+  var connectionCount: UInt32 = 0
 
   init(
-    id: PeerID, generation: UInt32, endpoint: Endpoint, site: String, uploads: UploadLoad,
-    deadline: Instant
+    id: PeerID, generation: UInt32, endpoint: Endpoint, site: UInt32, deadline: Instant
   ) {
     self.id = id
     self.generation = generation
     self.endpoint = endpoint
     self.site = site
-    siteKey = SiteKey(label: site, address: endpoint.address)
-    place = PeerStanding.Place(site: site, address: endpoint.address)
-    self.uploads = uploads
     self.deadline = deadline
+    flags = .isPresent
   }
 
-  /// It is somewhere else now, or named its site anew.
-  /// - Returns: whether that changed anything.
-  mutating func move(to endpoint: Endpoint, site: String) -> Bool {
-    guard endpoint != self.endpoint || site != self.site else { return false }
-    self.endpoint = endpoint
-    self.site = site
-    place = PeerStanding.Place(site: site, address: endpoint.address)
-    let key = SiteKey(label: site, address: endpoint.address)
-    guard key != siteKey else { return false }
-    siteKey = key
-    return true
+  /// Nobody, in the slot of one who has gone.
+  static func vacant(_ generation: UInt32) -> PeerRecord {
+    var record = PeerRecord(
+      id: .origin, generation: generation, endpoint: Endpoint(address: .v4(0), port: 0),
+      site: SiteLabels.none, deadline: .zero)
+    record.flags = []
+    return record
   }
+
+  mutating func set(_ flag: Flags, _ isSet: Bool) {
+    if isSet { flags.insert(flag) } else { flags.remove(flag) }
+  }
+
+  func isCalled(_ peer: PeerID) -> Bool { id.high == peer.high && id.low == peer.low }
+
+  var isPresent: Bool { flags.contains(.isPresent) }
 
   /// Its pieces count as out: others can get them there.
-  var isServing: Bool { endpoint.port != 0 && !isSuspended && !isDown && !isAway }
+  var isServing: Bool {
+    endpoint.port != 0 && flags.isDisjoint(with: [.isSuspended, .isDown, .isAway])
+  }
 
-  /// Where it is, for counting sites: its label, else its network.
-  var siteName: String { site.isEmpty ? "\(endpoint.address.site)" : site }
+  var uploads: UploadLoad {
+    get {
+      UploadLoad(
+        active: Int(activeUploadCount), limit: Int(uploadCountMax), byteRate: uploadByteRate)
+    }
+    set {
+      activeUploadCount = UInt32(clamping: newValue.active)
+      uploadCountMax = UInt32(clamping: newValue.limit)
+      uploadByteRate = newValue.byteRate
+    }
+  }
+
+  /// No more uploads than it allows.
+  var takesUploads: Bool { uploadCountMax > 0 && activeUploadCount <= uploadCountMax }
+  var isFull: Bool { activeUploadCount >= uploadCountMax }
+
+  var siteKey: SiteKey {
+    site == SiteLabels.none ? .network(endpoint.address.site) : .label(site)
+  }
+
+  func isNear(_ place: PeerPlace) -> Bool {
+    if site != SiteLabels.none, place.site != SiteLabels.none { return site == place.site }
+    return endpoint.address.site == place.network
+  }
 
   mutating func endorse(_ reporter: UInt32) {
-    guard !endorsers.contains(reporter) else { return }
-    if endorsers.count >= Self.endorserCountMax { endorsers.removeFirst() }
-    endorsers.append(reporter)
+    let count = Int(endorserCount)
+    for index in 0..<count where endorserSlots[index] == reporter { return }
+    if count == Self.endorserCountMax {
+      for index in 1..<count { endorserSlots[index - 1] = endorserSlots[index] }
+      endorserSlots[count - 1] = reporter
+    } else {
+      endorserSlots[count] = reporter
+      endorserCount += 1
+    }
   }
+
+  func forEachEndorser(_ body: (UInt32) -> Void) {
+    for index in 0..<Int(endorserCount) { body(endorserSlots[index]) }
+  }
+}
+
+extension PeerRecord {
+  var keyHash: UInt64 { id.keyHash }
+}
+
+extension PeerID {
+  /// Keyed by the process: peers choose their ids, and must not choose where they lie in a table.
+  var keyHash: UInt64 { UInt64(truncatingIfNeeded: hashValue) }
+}
+
+/// Where an asker is: its label, if any, and its network.
+struct PeerPlace: Sendable {
+  var site: UInt32
+  /// As `SiteLabels` hashes it.
+  var region: UInt64
+  var network: IPAddress
+}
+
+/// What few peers have: trouble.
+struct PeerMarks: Sendable {
+  private static let shunnedCountMax = 16
+
+  /// Called dead or stalled: it is named last until then.
+  var demotedUntil: Instant = .zero
+  /// How long it stays down at least.
+  var downUntil: Instant = .zero
+  /// The sites that called it dead since it was last heard.
+  var deadReports: [String] = []
+  /// Sources that failed this peer: for it they hold nothing.
+  private(set) var shunned: [(slot: UInt32, until: Instant)] = []
 
   /// True when enough different sites have said so.
   mutating func reportDead(by site: String, countMax: Int) -> Bool {
     if !deadReports.contains(site) { deadReports.append(site) }
     return deadReports.count >= countMax
-  }
-
-  var standing: PeerStanding {
-    PeerStanding(
-      id: id, endpoint: endpoint, uploads: uploads, demotedUntil: demotedUntil,
-      servedRate: servedRate, speaksTLS: speaksTLS, place: place)
   }
 
   func shuns(_ slot: UInt32, now: Instant) -> Bool {
@@ -103,6 +175,12 @@ struct PeerRecord: Sendable {
     shunned.removeAll { $0.slot == slot || $0.until <= now }
     if shunned.count >= Self.shunnedCountMax { shunned.removeFirst() }
     shunned.append((slot, until))
+  }
+
+  /// Nothing of it matters any more.
+  func isOver(now: Instant) -> Bool {
+    demotedUntil <= now && downUntil <= now && deadReports.isEmpty
+      && shunned.allSatisfy { $0.until <= now }
   }
 }
 

@@ -131,6 +131,7 @@ struct Reputation: Sendable {
 
   /// Forgets what is over; returns everyone that this may have freed.
   mutating func expire(now: Instant) -> [PeerID] {
+    if accusations.isEmpty, convictions.isEmpty { return [] }
     var freed = accusations.filter { $0.until <= now }.map(\.accused)
     freed += convictions.filter { $0.until <= now }.map(\.peer)
     guard !freed.isEmpty else { return [] }

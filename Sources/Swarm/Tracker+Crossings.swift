@@ -8,42 +8,44 @@ extension Tracker {
   /// already: so it need not follow machines of other sites, each of whose have-streams would carry
   /// the news of every piece across. They are drawn anew with each answer, in case one was of no use.
   func nameHolders(
-    in part: inout PackageReferral, slot: UInt32, tableIndex: Int, now: Instant,
+    in part: inout PackageReferral, slot: UInt32, tableIndex: Int, index: Int, now: Instant,
     rng: inout some RandomNumberGenerator
   ) {
-    guard part.staysNear, let table = tables[tableIndex], let index = table.index(of: slot),
-      !table.members[index].crossings.isEmpty
-    else { return }
+    let crossings = tables[tableIndex].members[index].crossings
+    guard !crossings.isEmpty else { return }
     var chance = SeededGenerator(seed: rng.next())
-    let member = table.members[index]
-    for crossing in member.crossings where !member.held.contains(crossing.run) {
-      let whole = holders(of: crossing.run, in: table, for: member, now: now, chance: &chance)
-      name(whole, of: crossing.run, in: &part, table)
+    for crossing in crossings where !tables[tableIndex].holds(crossing.run, at: index) {
+      let whole = holders(
+        of: crossing.run, in: tableIndex, for: index, now: now, chance: &chance)
+      name(whole, of: crossing.run, in: &part, tableIndex)
       guard whole.isEmpty, crossing.run.count > 1 else { continue }
       for piece in crossing.run.pieces {
         let run = PieceRun(piece)
-        name(
-          holders(of: run, in: table, for: member, now: now, chance: &chance), of: run, in: &part,
-          table)
+        let some = holders(of: run, in: tableIndex, for: index, now: now, chance: &chance)
+        name(some, of: run, in: &part, tableIndex)
       }
     }
   }
 
   /// The best of other sites, as members.
   private func holders(
-    of run: PieceRun, in table: PackageTable, for member: Member, now: Instant,
+    of run: PieceRun, in tableIndex: Int, for asker: Int, now: Instant,
     chance: inout SeededGenerator
   ) -> [Int] {
-    let place = standings[Int(member.slot)].place
+    let (slot, site) = (
+      tables[tableIndex].members[asker].slot, tables[tableIndex].members[asker].site
+    )
+    let (place, marks) = (place(of: slot), marks(of: slot))
     var ranked: [(rank: UInt64, member: Int)] = []
-    let count = table.members.count
+    let count = tables[tableIndex].members.count
     let start = count > limits.reachableCountMax ? Int(chance.next() >> 1) % count : 0
     for offset in 0..<min(count, limits.reachableCountMax) {
       let index = (start + offset) % count
-      let other = table.members[index]
-      guard other.isCounted, other.site != member.site, other.held.contains(run),
-        !peers[Int(member.slot)]!.shuns(other.slot, now: now),
-        let rank = rank(standings[Int(other.slot)], isEmpty: false, near: place, now: now)
+      let other = tables[tableIndex].members[index].slot
+      guard tables[tableIndex].members[index].isCounted,
+        tables[tableIndex].members[index].site != site,
+        tables[tableIndex].holds(run, at: index), marks?.shuns(other, now: now) != true,
+        let rank = rank(other, isEmpty: false, near: place, now: now)
       else { continue }
       ranked.append((rank << 56 | chance.next() >> 8, index))
     }
@@ -52,18 +54,18 @@ extension Tracker {
 
   /// Holders that the list of sources left out are named there as well.
   private func name(
-    _ holders: [Int], of run: PieceRun, in part: inout PackageReferral, _ table: PackageTable
+    _ holders: [Int], of run: PieceRun, in part: inout PackageReferral, _ tableIndex: Int
   ) {
     for index in holders where part.promises.count < PackageReferral.promiseCountMax {
-      let holder = table.members[index]
-      let standing = standings[Int(holder.slot)]
-      if !part.sources.contains(where: { $0.peer == standing.id }) {
+      let peer = peers[Int(tables[tableIndex].members[index].slot)]
+      if !part.sources.contains(where: { $0.peer == peer.id }) {
         part.sources.append(
           Source(
-            peer: standing.id, endpoint: standing.endpoint, heldPieceCount: holder.held.count,
-            uploads: standing.uploads, isNear: false, speaksTLS: standing.speaksTLS))
+            peer: peer.id, endpoint: peer.endpoint,
+            heldPieceCount: tables[tableIndex].members[index].heldCount, uploads: peer.uploads,
+            isNear: false, speaksTLS: peer.flags.contains(.speaksTLS)))
       }
-      part.promises.append(Promise(holder: standing.id, run: run, expected: .zero))
+      part.promises.append(Promise(holder: peer.id, run: run, expected: .zero))
     }
   }
 }

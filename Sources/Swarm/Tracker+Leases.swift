@@ -3,39 +3,41 @@ package import Content
 /// What the origin sends itself, to whom, and when that is over.
 extension Tracker {
   mutating func lease(
-    _ report: PackageReport, slot: UInt32, tableIndex: Int, now: Instant
+    _ report: PackageReport, slot: UInt32, tableIndex: Int, index: Int, now: Instant
   ) -> [Lease] {
-    guard report.wantedPieceCount > 0, let peer = peers[Int(slot)],
-      let index = tables[tableIndex]!.index(of: slot)
-    else { return [] }
-    if let lease = leaseWhole(slot: slot, tableIndex: tableIndex, index: index, now: now) {
+    guard report.wantedPieceCount > 0 else { return [] }
+    if isSmall(tableIndex),
+      let lease = leaseWhole(slot: slot, tableIndex: tableIndex, index: index, now: now)
+    {
       return [lease]
     }
-    let pieceByteCount = tables[tableIndex]!.geometry.pieceByteCount
-    let leasedByteCount = tables[tableIndex]!.leasedPieceCount * pieceByteCount
+    let originRate = peers[Int(slot)].originRate
+    let pieceByteCount = tables[tableIndex].geometry.pieceByteCount
     let period = ServicePolicy.period(
-      byteCount: pieceByteCount, lineByteRate: max(peer.originRate, report.peerByteRate),
+      byteCount: pieceByteCount, lineByteRate: max(originRate, report.peerByteRate),
       base: limits.targetPeriod)
     let byteCountMax = max(
       limits.leasedByteCountMin, Int(Double(sendRate) * period.seconds))
-    let promisedByteCount = leasedByteCount + originBacklogByteCount
-    let term = term(tableIndex: tableIndex, index: index, peer: peer)
+    let promisedByteCount =
+      tables[tableIndex].leasedPieceCount * pieceByteCount + originBacklogByteCount
+    let roomPieceCount = (byteCountMax - promisedByteCount) / pieceByteCount
+    guard roomPieceCount > 0 || report.isStarving else { return [] }
+    let term = term(tableIndex: tableIndex, index: index, originRate: originRate)
     let request = LeaseRequest(
       wantedPieceCount: report.wantedPieceCount,
       reachable: report.isStarving ? reachable(from: slot, tableIndex: tableIndex, now: now) : nil,
-      byteRate: peer.originRate, originByteRate: sendRate,
-      roomPieceCount: (byteCountMax - promisedByteCount) / pieceByteCount,
+      byteRate: originRate, originByteRate: sendRate, roomPieceCount: roomPieceCount,
       queueShare: Double(promisedByteCount) / Double(max(1, byteCountMax)),
-      isSlow: isSlow(report, peer: peer, tableIndex: tableIndex, index: index),
+      isSlow: isSlow(report, originRate: originRate, tableIndex: tableIndex, index: index),
       repeatPieceCount: repeatPieceCount(tableIndex: tableIndex), deadline: now + term, now: now)
-    guard request.roomPieceCount > 0 || report.isStarving else { return [] }
-    let runs = tables[tableIndex]!.lease(request, at: index)
-    if !runs.isEmpty { schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: now + term) }
+    let runs = tables[tableIndex].lease(request, at: index)
+    if runs.isEmpty { return [] }
+    scheduleLeases(slot, tableIndex: tableIndex, at: now + term)
     return runs.map { Lease(run: $0, term: term) }
   }
 
   func isSmall(_ tableIndex: Int) -> Bool {
-    tables[tableIndex]!.geometry.byteCount <= limits.smallPackageByteCountMax
+    tables[tableIndex].geometry.byteCount <= limits.smallPackageByteCountMax
   }
 
   /// All of a small package, to whoever asks for the first time while the origin can send it within
@@ -44,22 +46,23 @@ extension Tracker {
   private mutating func leaseWhole(
     slot: UInt32, tableIndex: Int, index: Int, now: Instant
   ) -> Lease? {
-    let table = tables[tableIndex]!
-    let (member, geometry) = (table.members[index], table.geometry)
-    guard isSmall(tableIndex), member.held.isEmpty, member.leases.isEmpty, !table.staysNear(index),
+    let geometry = tables[tableIndex].geometry
+    let member = tables[tableIndex].members[index]
+    guard member.heldCount == 0, member.leases.isEmpty, !tables[tableIndex].staysNear(index),
       repeatPieceCount(tableIndex: tableIndex).map({ $0 >= geometry.pieceCount }) ?? true
     else { return nil }
     let sentInPeriod = Int(Double(sendRate) * limits.targetPeriod.seconds)
     let leasedByteCount =
-      table.leasedPieceCount * min(geometry.pieceByteCount, geometry.byteCount)
+      tables[tableIndex].leasedPieceCount * min(geometry.pieceByteCount, geometry.byteCount)
     guard
       originBacklogByteCount + leasedByteCount + geometry.byteCount
         <= max(sentInPeriod, limits.smallLeasedByteCountMin)
     else { return nil }
-    let term = term(tableIndex: tableIndex, index: index, peer: peers[Int(slot)]!)
+    let originRate = peers[Int(slot)].originRate
+    let term = term(tableIndex: tableIndex, index: index, originRate: originRate)
     let run = PieceRun(first: PieceIndex(0), count: geometry.pieceCount)
-    tables[tableIndex]!.addLease(LeaseRecord(run: run, deadline: now + term), at: index)
-    schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: now + term)
+    tables[tableIndex].addLease(LeaseRecord(run: run, deadline: now + term), at: index)
+    scheduleLeases(slot, tableIndex: tableIndex, at: now + term)
     return Lease(run: run, term: term)
   }
 
@@ -71,11 +74,12 @@ extension Tracker {
     now: Instant
   ) -> Bool {
     guard isSmall(tableIndex), isNew || !report.isStarving else { return false }
-    let member = tables[tableIndex]!.members[index]
-    if member.held.isFull { return true }
-    let pieceCount = tables[tableIndex]!.geometry.pieceCount
+    if tables[tableIndex].isFull(index) { return true }
+    let pieceCount = tables[tableIndex].pieceCount
     if report.wantedPieceCount > 0 { return leases.first?.run.count == pieceCount }
-    return member.leases.contains { $0.run.count == pieceCount && $0.deadline > now }
+    return tables[tableIndex].members[index].leases.contains {
+      $0.run.count == pieceCount && $0.deadline > now
+    }
   }
 
   /// Bytes a second that the origin can send: what the operator allows, else what was measured.
@@ -83,66 +87,69 @@ extension Tracker {
 
   /// The peers of this member would let it wait, and the origin would not.
   private func isSlow(
-    _ report: PackageReport, peer: PeerRecord, tableIndex: Int, index: Int
+    _ report: PackageReport, originRate: Int, tableIndex: Int, index: Int
   ) -> Bool {
-    let geometry = tables[tableIndex]!.geometry
-    let missing = geometry.pieceCount - tables[tableIndex]!.members[index].held.count
+    let missing = tables[tableIndex].pieceCount - tables[tableIndex].members[index].heldCount
     let known = report.peerByteRate
     return ServicePolicy.helps(
-      missingByteCount: missing * geometry.pieceByteCount,
+      missingByteCount: missing * tables[tableIndex].geometry.pieceByteCount,
       peerByteRate: known > 0 ? known : expectedByteRate(tableIndex: tableIndex, index: index),
-      originByteRate: peer.originRate > 0 ? peer.originRate : limits.originByteRate ?? 0,
+      originByteRate: originRate > 0 ? originRate : limits.originByteRate ?? 0,
       period: limits.targetPeriod)
   }
 
   /// What the holders together should send a newcomer, from what others measured of them; 0 when it
   /// is not known of all.
   private func expectedByteRate(tableIndex: Int, index: Int) -> Int {
-    let table = tables[tableIndex]!
-    guard table.members.count <= limits.sampleCountMax else { return 0 }
+    let memberCount = tables[tableIndex].members.count
+    guard memberCount <= limits.sampleCountMax else { return 0 }
     var sum = 0
-    for (other, member) in table.members.enumerated()
-    where other != index && member.isCounted && !member.held.isEmpty {
-      guard let peer = peers[Int(member.slot)] else { continue }
+    for other in 0..<memberCount
+    where other != index && tables[tableIndex].members[other].isCounted
+      && tables[tableIndex].members[other].heldCount > 0
+    {
+      let peer = peers[Int(tables[tableIndex].members[other].slot)]
       let rate = max(peer.servedRate, min(peer.uploads.byteRate, 1 << 40))
       guard rate > 0 else { return 0 }
       sum += rate
     }
-    return sum / max(1, table.askerCount)
+    return sum / max(1, tables[tableIndex].askerCount)
   }
 
   /// How many pieces may be sent again under the operator's budget; nil without one.
   private func repeatPieceCount(tableIndex: Int) -> Int? {
     guard let copies = limits.originCopiesMax else { return nil }
-    let table = tables[tableIndex]!
-    let pieceByteCount = table.geometry.pieceByteCount
+    let pieceByteCount = tables[tableIndex].geometry.pieceByteCount
     return ServicePolicy.repeatableByteCount(
-      copies: copies, byteCount: table.geometry.byteCount, sentByteCount: table.swarmByteCount,
-      promisedByteCount: table.leasedPieceCount * pieceByteCount,
-      freshByteCount: table.unheld.count * pieceByteCount) / pieceByteCount
+      copies: copies, byteCount: tables[tableIndex].geometry.byteCount,
+      sentByteCount: tables[tableIndex].swarmByteCount,
+      promisedByteCount: tables[tableIndex].leasedPieceCount * pieceByteCount,
+      freshByteCount: tables[tableIndex].unheld.count * pieceByteCount) / pieceByteCount
   }
 
   /// A second; four times what the member's own line needs for all it was given; and what the
   /// origin needs for all that is promised.
-  private func term(tableIndex: Int, index: Int, peer: PeerRecord) -> Duration {
-    let table = tables[tableIndex]!
-    let pieceByteCount = table.geometry.pieceByteCount
-    let own = table.members[index].leases.reduce(4) { $0 + $1.run.count } * pieceByteCount
-    let all = (table.leasedPieceCount + 4) * pieceByteCount
-    let ownRate = Double(max(peer.originRate > 0 ? peer.originRate : sendRate, 128 << 10))
-    let rate = Double(max(sendRate, peer.originRate, 128 << 10))
-    let expected = max(Double(own) / ownRate, Double(all) / rate)
+  private func term(tableIndex: Int, index: Int, originRate: Int) -> Duration {
+    let pieceByteCount = tables[tableIndex].geometry.pieceByteCount
+    let ownPieceCount = tables[tableIndex].members[index].leases.reduce(4) { $0 + $1.run.count }
+    let all = (tables[tableIndex].leasedPieceCount + 4) * pieceByteCount
+    let ownRate = Double(max(originRate > 0 ? originRate : sendRate, 128 << 10))
+    let rate = Double(max(sendRate, originRate, 128 << 10))
+    let expected = max(Double(ownPieceCount * pieceByteCount) / ownRate, Double(all) / rate)
     let term = Duration.seconds(1) + .nanoseconds(Int64(min(expected * 4, 3_600) * 1e9))
     return min(max(term, limits.leaseTerm.lowerBound), limits.leaseTerm.upperBound)
   }
 
   /// What the sources that are of use to a member hold together; in a large swarm, some of them.
   private func reachable(from slot: UInt32, tableIndex: Int, now: Instant) -> PieceSet {
-    var union = PieceSet(pieceCount: tables[tableIndex]!.geometry.pieceCount)
-    for member in tables[tableIndex]!.members.prefix(limits.reachableCountMax)
-    where member.isCounted && member.slot != slot {
-      if peers[Int(slot)]!.shuns(member.slot, now: now) { continue }
-      union.formUnion(member.held)
+    let marks = marks(of: slot)
+    var union = PieceSet(pieceCount: tables[tableIndex].pieceCount)
+    for index in tables[tableIndex].members.indices.prefix(limits.reachableCountMax) {
+      let other = tables[tableIndex].members[index].slot
+      guard tables[tableIndex].members[index].isCounted, other != slot,
+        marks?.shuns(other, now: now) != true
+      else { continue }
+      union.formUnion(tables[tableIndex].held(index))
       if union.isFull { break }
     }
     return union
@@ -150,26 +157,16 @@ extension Tracker {
 
   /// What the member brings into its site.
   mutating func crossings(
-    _ report: PackageReport, slot: UInt32, tableIndex: Int, now: Instant
+    _ report: PackageReport, slot: UInt32, tableIndex: Int, index: Int, now: Instant
   ) -> [Lease] {
-    guard report.wantedPieceCount > 0, let index = tables[tableIndex]!.index(of: slot) else {
-      return []
-    }
+    guard report.wantedPieceCount > 0 else { return [] }
     let term = limits.crossingTerm
-    let runs = tables[tableIndex]!.cross(
+    let runs = tables[tableIndex].cross(
       wantedPieceCount: report.wantedPieceCount, byteRate: report.peerByteRate,
       deadline: now + term, at: index)
-    if !runs.isEmpty { schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: now + term) }
+    if runs.isEmpty { return [] }
+    scheduleLeases(slot, tableIndex: tableIndex, at: now + term)
     return runs.map { Lease(run: $0, term: term) }
-  }
-
-  /// For the lists of the most used: nothing is decided by it.
-  mutating func noteUse(_ delivery: Delivery, by reporter: UInt32, tableIndex: Int) {
-    guard let slot = slots[delivery.source], slot != reporter else { return }
-    let byteCount = min(delivery.byteCount, tables[tableIndex]!.geometry.byteCount)
-    peers[Int(slot)]!.servedByteCount &+= byteCount
-    tables[tableIndex]!.peerByteCount &+= byteCount
-    peerByteCount &+= byteCount
   }
 
   // MARK: What the origin's shell tells
@@ -179,11 +176,11 @@ extension Tracker {
   package mutating func originStarts(
     _ run: PieceRun, of id: PackageID, to peer: PeerID, byteCount: Int, now: Instant
   ) -> Bool {
-    guard let tableIndex = tableIndices[id], tables[tableIndex]!.geometry.contains(run) else {
+    guard let tableIndex = tableIndices[id], tables[tableIndex].geometry.contains(run) else {
       return true
     }
     if !mayStart(run, tableIndex: tableIndex, peer: peer, byteCount: byteCount) { return false }
-    tables[tableIndex]!.swarmByteCount += max(0, byteCount)
+    tables[tableIndex].swarmByteCount += max(0, byteCount)
     return true
   }
 
@@ -191,12 +188,11 @@ extension Tracker {
     _ run: PieceRun, tableIndex: Int, peer: PeerID, byteCount: Int
   ) -> Bool {
     guard let repeatCount = repeatPieceCount(tableIndex: tableIndex) else { return true }
-    let index = slots[peer].flatMap { tables[tableIndex]!.index(of: $0) }
-    let pieceByteCount = tables[tableIndex]!.geometry.pieceByteCount
-    let table = tables[tableIndex]!
-    var covered = PieceSet(pieceCount: table.geometry.pieceCount)
+    let index = slot(of: peer).flatMap { tables[tableIndex].index(of: $0) }
+    let pieceByteCount = tables[tableIndex].geometry.pieceByteCount
+    var covered = PieceSet(pieceCount: tables[tableIndex].pieceCount)
     var fetched: [(number: Int, byteCount: Int)] = []
-    let leases = index.map { table.members[$0].leases } ?? []
+    let leases = index.map { tables[tableIndex].members[$0].leases } ?? []
     for (number, lease) in leases.enumerated()
     where lease.fetchedByteCount < lease.run.count * pieceByteCount {
       let common = lease.run.indices.clamped(to: run.indices)
@@ -205,13 +201,15 @@ extension Tracker {
       fetched.append((number, common.count * pieceByteCount))
     }
     let repeated = run.pieces.reduce(0) { count, piece in
-      let isOut = table.holderCount(of: piece) > 0 || table.leaseCount(of: piece) > 0
+      let isOut =
+        tables[tableIndex].holderCount(of: piece) > 0
+        || tables[tableIndex].leaseCount(of: piece) > 0
       return count + (isOut && !covered.contains(piece) ? 1 : 0)
     }
     guard repeated <= repeatCount else { return false }
     if let index {
       for (number, byteCount) in fetched {
-        tables[tableIndex]!.noteFetched(byteCount, ofLease: number, at: index)
+        tables[tableIndex].noteFetched(byteCount, ofLease: number, at: index)
       }
     }
     return true
@@ -227,14 +225,14 @@ extension Tracker {
   ) {
     originMeter.add(byteCount: max(0, byteCount), now: now)
     guard let tableIndex = tableIndices[id] else { return }
-    tables[tableIndex]!.originByteCount += max(0, byteCount)
+    tables[tableIndex].originByteCount += max(0, byteCount)
     guard let peer else { return }
-    tables[tableIndex]!.swarmByteCount -= max(0, unsentByteCount)
-    guard let slot = slots[peer], let index = tables[tableIndex]!.index(of: slot) else { return }
+    tables[tableIndex].swarmByteCount -= max(0, unsentByteCount)
+    guard let slot = slot(of: peer), let index = tables[tableIndex].index(of: slot) else { return }
     if isComplete {
-      tables[tableIndex]!.noteSent(run, at: index)
+      tables[tableIndex].noteSent(run, at: index)
     } else {
-      tables[tableIndex]!.yield(run, at: index)
+      tables[tableIndex].yield(run, at: index)
     }
   }
 
@@ -243,51 +241,40 @@ extension Tracker {
   package mutating func originStalled(
     _ run: PieceRun, of id: PackageID, to peer: PeerID, now: Instant
   ) {
-    guard let tableIndex = tableIndices[id], let slot = slots[peer],
-      let index = tables[tableIndex]!.index(of: slot)
+    guard let tableIndex = tableIndices[id], let slot = slot(of: peer),
+      let index = tables[tableIndex].index(of: slot)
     else { return }
-    tables[tableIndex]!.yield(run, at: index)
-    peers[Int(slot)]!.demotedUntil = now + limits.demotionTime
-    standings[Int(slot)] = peers[Int(slot)]!.standing
+    tables[tableIndex].yield(run, at: index)
+    let until = now + limits.demotionTime
+    mark(slot, now: now) { $0.demotedUntil = until }
   }
 
   /// A connection of this peer has shown that it is kept between requests.
   /// False when the tracker does not know the peer.
   package mutating func connected(_ peer: PeerID) -> Bool {
-    guard let slot = slots[peer] else { return false }
-    peers[Int(slot)]!.connectionCount += 1
+    guard let slot = slot(of: peer) else { return false }
+    peers[Int(slot)].connectionCount += 1
     return true
   }
 
   /// Such a connection has ended. With the last one the peer is taken to be gone until it speaks
   /// again: what is leased to it goes to the next who asks, and what it holds is nowhere.
   package mutating func disconnected(_ peer: PeerID) {
-    guard let slot = slots[peer], peers[Int(slot)]!.connectionCount > 0 else { return }
-    peers[Int(slot)]!.connectionCount -= 1
-    guard peers[Int(slot)]!.connectionCount == 0 else { return }
-    let wasServing = peers[Int(slot)]!.isServing
-    peers[Int(slot)]!.isAway = true
+    guard let slot = slot(of: peer), peers[Int(slot)].connectionCount > 0 else { return }
+    peers[Int(slot)].connectionCount -= 1
+    guard peers[Int(slot)].connectionCount == 0 else { return }
+    let wasServing = peers[Int(slot)].isServing
+    peers[Int(slot)].flags.insert(.isAway)
     if wasServing { recount(slot) } else { yieldLeases(slot) }
   }
 
   /// Somebody calls the peer dead or stalled, and the origin has no connection that says otherwise.
   mutating func yieldIfGone(_ peer: PeerID) {
-    guard let slot = slots[peer], peers[Int(slot)]!.connectionCount == 0 else { return }
+    guard let slot = slot(of: peer), peers[Int(slot)].connectionCount == 0 else { return }
     yieldLeases(slot)
   }
 
   private mutating func yieldLeases(_ slot: UInt32) {
-    for table in peers[Int(slot)]!.memberships {
-      guard let index = tables[Int(table)]?.index(of: slot) else { continue }
-      tables[Int(table)]!.yieldLeases(at: index)
-    }
-  }
-
-  mutating func moveSite(_ slot: UInt32) {
-    let key = peers[Int(slot)]!.siteKey
-    for table in peers[Int(slot)]!.memberships {
-      guard let index = tables[Int(table)]?.index(of: slot) else { continue }
-      tables[Int(table)]!.setSite(key, at: index)
-    }
+    forEachMembership(of: slot) { $0.yieldLeases(at: $1) }
   }
 }

@@ -8,11 +8,11 @@ extension Tracker {
     of id: PackageID, for address: IPAddress, site: String = "", except asker: PeerID? = nil,
     now: Instant, rng: inout some RandomNumberGenerator
   ) -> PackageReferral? {
-    guard let tableIndex = tableIndices[id], let table = tables[tableIndex] else { return nil }
-    let slot = asker.flatMap { slots[$0] }
-    var part = PackageReferral(package: id, pieceCount: table.geometry.pieceCount)
+    guard let tableIndex = tableIndices[id] else { return nil }
+    let slot = asker.flatMap { self.slot(of: $0) }
+    var part = PackageReferral(package: id, pieceCount: tables[tableIndex].pieceCount)
     part.sources = rankedSources(
-      tableIndex: tableIndex, near: PeerStanding.Place(site: site, address: address), except: slot,
+      tableIndex: tableIndex, near: place(label: site, address), except: slot,
       countMax: limits.sourceCountMax, now: now, rng: &rng)
     return part
   }
@@ -23,50 +23,95 @@ extension Tracker {
   /// the slow and the full. The origin comes first when nobody else holds anything, else last.
   /// - Parameter countMax: sources named at most, the origin included.
   func rankedSources(
-    tableIndex: Int, near place: PeerStanding.Place, except asker: UInt32?, countMax: Int,
+    tableIndex: Int, near place: PeerPlace, except asker: UInt32?, countMax: Int,
     now: Instant, rng: inout some RandomNumberGenerator
   ) -> [Source] {
-    guard let table = tables[tableIndex] else { return [] }
-    let sampleCount = min(table.members.count, countMax * limits.sampledPerSource)
-    let shunned = asker.flatMap { peers[Int($0)]?.shunned } ?? []
+    let memberCount = tables[tableIndex].members.count
+    let sampleCount = min(memberCount, countMax * limits.sampledPerSource, Candidate.numberMax)
+    let marks = asker.flatMap { self.marks(of: $0) }
     // One draw: what follows needs the quality of chance, not its strength.
     var chance = SeededGenerator(seed: rng.next())
-    return table.members.withUnsafeBufferPointer { members in
-      standings.withUnsafeBufferPointer { standings in
-        var ranked: [(rank: UInt64, member: Int)] = []
-        ranked.reserveCapacity(sampleCount)
-        for stretch in 0..<sampleCount {
-          let index = Self.drawn(
-            from: stretch, of: sampleCount, among: members.count, rng: &chance)
-          let slot = members[index].slot
-          guard members[index].isCounted, slot != asker,
-            !shunned.contains(where: { $0.slot == slot && $0.until > now }),
+    return withUnsafeTemporaryAllocation(of: Candidate.self, capacity: sampleCount) { sample in
+      // One thing after the other for all of them: memory is asked for many at a time.
+      for number in 0..<sampleCount {
+        let member = Self.drawn(from: number, of: sampleCount, among: memberCount, rng: &chance)
+        sample.initializeElement(at: number, to: Candidate(member: UInt32(member)))
+      }
+      for number in 0..<sampleCount {
+        sample[number].look(at: tables[tableIndex].members[Int(sample[number].member)])
+      }
+      return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: sampleCount) { keys in
+        var keyCount = 0
+        for number in 0..<sampleCount where sample[number].isCounted {
+          let slot = sample[number].slot
+          guard slot != asker, marks?.shuns(slot, now: now) != true,
             let rank = rank(
-              standings[Int(slot)], isEmpty: members[index].held.isEmpty, near: place, now: now)
+              slot, isEmpty: sample[number].heldCount == 0, near: place, now: now)
           else { continue }
-          ranked.append((rank << 56 | chance.next() >> 8, index))
+          keys.initializeElement(at: keyCount, to: Candidate.key(rank, chance.next(), number))
+          keyCount += 1
         }
-        ranked.sort { $0.rank < $1.rank }
-        var sources: [Source] = []
-        sources.reserveCapacity(countMax)
-        var isAlone = true
-        for entry in Self.mixed(ranked, countMax: countMax - 1) {
-          let standing = standings[Int(members[entry.member].slot)]
-          let heldPieceCount = members[entry.member].held.count
-          if heldPieceCount > 0 { isAlone = false }
-          sources.append(
-            Source(
-              peer: standing.id, endpoint: standing.endpoint, heldPieceCount: heldPieceCount,
-              uploads: standing.uploads, isNear: Self.isNear(entry.rank),
-              speaksTLS: standing.speaksTLS))
-        }
-        let origin = Source(
-          peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
-          heldPieceCount: table.geometry.pieceCount, uploads: originLoad, isNear: false)
-        if isAlone { sources.insert(origin, at: 0) } else { sources.append(origin) }
-        return sources
+        var ranked = UnsafeMutableBufferPointer(rebasing: keys[..<keyCount])
+        ranked.sort()
+        return sources(of: tableIndex, ranked, sample, countMax: countMax)
       }
     }
+  }
+
+  /// The best of those whose keys are `ranked`, and the origin.
+  private func sources(
+    of tableIndex: Int, _ ranked: UnsafeMutableBufferPointer<UInt64>,
+    _ sample: UnsafeMutableBufferPointer<Candidate>, countMax: Int
+  ) -> [Source] {
+    var sources: [Source] = []
+    sources.reserveCapacity(min(countMax, ranked.count + 1))
+    var isAlone = true
+    Self.forEachMixed(ranked, countMax: countMax - 1) { key in
+      let candidate = sample[Candidate.number(key)]
+      if candidate.heldCount > 0 { isAlone = false }
+      let index = Int(candidate.slot)
+      sources.append(
+        Source(
+          peer: peers[index].id, endpoint: peers[index].endpoint,
+          heldPieceCount: candidate.heldCount, uploads: peers[index].uploads,
+          isNear: Self.isNear(key), speaksTLS: peers[index].flags.contains(.speaksTLS)))
+    }
+    let origin = Source(
+      peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
+      heldPieceCount: tables[tableIndex].pieceCount, uploads: originLoad, isNear: false)
+    if isAlone { sources.insert(origin, at: 0) } else { sources.append(origin) }
+    return sources
+  }
+
+  /// A member that may be named, and the key it is sorted by: rank, chance, its number among those
+  /// that were drawn.
+  private struct Candidate: BitwiseCopyable {
+    static let numberMax = 1 << 8
+
+    let member: UInt32
+    private(set) var slot: UInt32 = 0
+    private var heldPieceCount: UInt16 = 0
+    private(set) var isCounted = false
+
+    init(member: UInt32) { self.member = member }
+
+    var heldCount: Int { Int(heldPieceCount) }
+
+    mutating func look(at member: borrowing Member) {
+      slot = member.slot
+      heldPieceCount = UInt16(member.heldCount)
+      isCounted = member.isCounted
+    }
+
+    static func key(_ rank: UInt64, _ chance: UInt64, _ number: Int) -> UInt64 {
+      rank << 56 | (chance >> 16) << 8 | UInt64(number)
+    }
+
+    static func number(_ key: UInt64) -> Int { Int(key & 0xff) }
+  }
+
+  func marks(of slot: UInt32) -> PeerMarks? {
+    peers[Int(slot)].flags.contains(.isMarked) ? marks[slot] : nil
   }
 
   /// A peer that a client without our software may be sent to: it holds everything, was not accused
@@ -75,16 +120,20 @@ extension Tracker {
     of id: PackageID, for address: IPAddress, now: Instant,
     rng: inout some RandomNumberGenerator
   ) -> Endpoint? {
-    guard let tableIndex = tableIndices[id], let table = tables[tableIndex] else { return nil }
-    let place = PeerStanding.Place(site: "", address: address)
+    guard let tableIndex = tableIndices[id] else { return nil }
+    let place = place(label: "", address)
     var best: (rank: UInt64, endpoint: Endpoint)?
-    for index in candidates(among: table.members.count, rng: &rng) {
-      let member = table.members[index]
-      guard member.isCounted, member.held.isFull, let peer = peers[Int(member.slot)],
-        peer.demotedUntil <= now, peer.deadReports.isEmpty, !peer.speaksTLS,
-        !reputation.isAccused(peer.id), peer.uploads.active < peer.uploads.limit
+    for index in candidates(among: tables[tableIndex].members.count, rng: &rng) {
+      let slot = tables[tableIndex].members[index].slot
+      guard tables[tableIndex].members[index].isCounted, tables[tableIndex].isFull(index) else {
+        continue
+      }
+      let peer = peers[Int(slot)]
+      let marks = marks(of: slot)
+      guard marks?.demotedUntil ?? .zero <= now, marks?.deadReports.isEmpty ?? true,
+        !peer.flags.contains(.speaksTLS), !reputation.isAccused(peer.id), !peer.isFull
       else { continue }
-      let far: UInt64 = peer.place.isNear(place) ? 0 : 1
+      let far: UInt64 = peer.isNear(place) ? 0 : 1
       let rank = far << 56 | rng.next() >> 8
       if best.map({ rank < $0.rank }) ?? true { best = (rank, peer.endpoint) }
     }
@@ -121,31 +170,43 @@ extension Tracker {
 
   /// The high byte of the sort key, the rest of which is chance; nil for who is not to be named.
   func rank(
-    _ standing: PeerStanding, isEmpty: Bool, near place: PeerStanding.Place, now: Instant
+    _ slot: UInt32, isEmpty: Bool, near place: PeerPlace, now: Instant
   ) -> UInt64? {
-    let uploads = standing.uploads
-    guard uploads.limit > 0, uploads.active <= uploads.limit else { return nil }
+    let index = Int(slot)
+    guard peers[index].takesUploads else { return nil }
     var rank: UInt64 = 0
-    if standing.demotedUntil > now { rank |= 32 }
-    if standing.servedRate > 0, standing.servedRate < servedRate / 4 { rank |= 16 }
-    if uploads.active >= uploads.limit { rank |= 8 }
-    if !standing.place.isNear(place) {
+    if peers[index].flags.contains(.isMarked), let marks = marks[slot],
+      marks.demotedUntil > now
+    {
+      rank |= 32
+    }
+    let rate = peers[index].servedRate
+    if rate > 0, rate < servedRate / 4 { rank |= 16 }
+    if peers[index].isFull { rank |= 8 }
+    if !peers[index].isNear(place) {
       rank |= Self.farRank
-      if !standing.place.isInRegion(of: place) { rank |= 2 }
+      if place.region == 0 || labels.region(peers[index].site) != place.region { rank |= 2 }
     }
     if isEmpty { rank |= 1 }
     return rank
   }
 
-  /// A quarter of a full list is for the far.
-  private static func mixed(
-    _ ranked: [(rank: UInt64, member: Int)], countMax: Int
-  ) -> [(rank: UInt64, member: Int)] {
-    guard ranked.count > countMax else { return ranked }
-    let near = ranked.filter { isNear($0.rank) }
-    guard near.count < ranked.count else { return Array(ranked.prefix(countMax)) }
-    let far = ranked.filter { !isNear($0.rank) }
-    let nearCount = min(near.count, max(countMax - countMax / 4, countMax - far.count))
-    return Array(near.prefix(nearCount) + far.prefix(countMax - nearCount))
+  /// Calls `body` with the keys of those to be named. A quarter of a full list is for the far.
+  private static func forEachMixed(
+    _ ranked: UnsafeMutableBufferPointer<UInt64>, countMax: Int, _ body: (UInt64) -> Void
+  ) {
+    let allNearCount = ranked.reduce(0) { $0 + (isNear($1) ? 1 : 0) }
+    let allFarCount = ranked.count - allNearCount
+    guard ranked.count > countMax, allNearCount > 0, allFarCount > 0 else {
+      return ranked.prefix(countMax).forEach(body)
+    }
+    let nearCount = min(allNearCount, max(countMax - countMax / 4, countMax - allFarCount))
+    for (isNearer, count) in [(true, nearCount), (false, countMax - nearCount)] {
+      var rest = count
+      for key in ranked where rest > 0 && isNear(key) == isNearer {
+        body(key)
+        rest -= 1
+      }
+    }
   }
 }

@@ -4,27 +4,34 @@ package import Content
 extension Tracker {
   /// What arrived says more of a line than what was handed to a kernel, so the origin's own
   /// responses are measured at their other end too.
-  mutating func take(_ delivery: Delivery, from reporter: UInt32) {
-    guard let rate = byteRate(byteCount: delivery.byteCount, duration: delivery.duration) else {
+  mutating func take(_ delivery: Delivery, from reporter: UInt32, tableIndex: Int) {
+    let rate = byteRate(byteCount: delivery.byteCount, duration: delivery.duration)
+    if delivery.source.isOrigin {
+      guard let rate else { return }
+      peers[Int(reporter)].originRate = smoothed(peers[Int(reporter)].originRate, rate)
       return
     }
-    if delivery.source.isOrigin {
-      peers[Int(reporter)]!.originRate = smoothed(peers[Int(reporter)]!.originRate, rate)
+    guard let slot = slot(of: delivery.source), slot != reporter else { return }
+    if let rate {
+      let old = peers[Int(slot)].servedRate
+      peers[Int(slot)].servedRate = smoothed(old, rate)
+      peers[Int(slot)].flags.insert(.isProven)
+      peers[Int(slot)].endorse(reporter)
+      raise(slot)
+      servedRate = smoothed(servedRate, rate)
     }
-    guard let slot = slots[delivery.source], slot != reporter else { return }
-    peers[Int(slot)]!.servedRate = smoothed(peers[Int(slot)]!.servedRate, rate)
-    standings[Int(slot)] = peers[Int(slot)]!.standing
-    peers[Int(slot)]!.isProven = true
-    peers[Int(slot)]!.endorse(reporter)
-    raise(slot)
-    servedRate = smoothed(servedRate, rate)
+    // For the lists of the most used: nothing is decided by it.
+    let byteCount = min(delivery.byteCount, tables[tableIndex].geometry.byteCount)
+    peers[Int(slot)].servedByteCount &+= byteCount
+    tables[tableIndex].peerByteCount &+= byteCount
+    peerByteCount &+= byteCount
   }
 
   /// Whatever was said of it, it can be reached.
   private mutating func raise(_ slot: UInt32) {
-    peers[Int(slot)]!.deadReports = []
-    guard peers[Int(slot)]!.isDown else { return }
-    peers[Int(slot)]!.isDown = false
+    if peers[Int(slot)].flags.contains(.isMarked) { marks[slot]?.deadReports = [] }
+    guard peers[Int(slot)].flags.contains(.isDown) else { return }
+    peers[Int(slot)].flags.remove(.isDown)
     recount(slot)
   }
 
@@ -32,26 +39,27 @@ extension Tracker {
     _ complaint: Complaint, from reporter: UInt32, tableIndex: Int, now: Instant
   ) {
     complaintCount &+= 1
-    guard let slot = slots[complaint.source], slot != reporter, let peer = peers[Int(reporter)],
-      let member = tables[tableIndex]?.index(of: slot), !peer.isSuspended
+    guard let slot = slot(of: complaint.source), slot != reporter,
+      !peers[Int(reporter)].flags.contains(.isSuspended),
+      let member = tables[tableIndex].index(of: slot)
     else { return }
     // A piece it does not claim to hold is none it can be asked for.
-    let held = tables[tableIndex]!.members[member].held
-    let piece = held.contains(complaint.piece) ? complaint.piece : held.first(from: 0)
-    let answer = piece.map { ask(slot, for: $0, of: tables[tableIndex]!.id, now: now) } ?? .none
+    let holdsIt = tables[tableIndex].holds(complaint.piece, at: member)
+    let piece = holdsIt ? complaint.piece : tables[tableIndex].held(member).first(from: 0)
+    let answer = piece.map { ask(slot, for: $0, of: tables[tableIndex].id, now: now) } ?? .none
     switch complaint.kind {
     case .corrupt:
       reputation.accuse(
-        complaint.source, by: peer.id, at: peer.siteName, until: now + limits.corruptPenalty,
-        finding: Reputation.Finding(answer))
-      for accused in reputation.accused(by: peer.id) { reconsider(accused) }
+        complaint.source, by: peers[Int(reporter)].id, at: siteName(of: reporter),
+        until: now + limits.corruptPenalty, finding: Reputation.Finding(answer))
+      for accused in reputation.accused(by: peers[Int(reporter)].id) { reconsider(accused) }
     case .dead:
       demote(slot, by: reporter, now: now)
-      if answer == .none,
-        peers[Int(slot)]!.reportDead(by: peer.siteName, countMax: limits.deadReportCountMax)
-      {
-        takeDown(slot, now: now)
-      }
+      guard answer == .none else { return }
+      let (site, countMax) = (siteName(of: reporter), limits.deadReportCountMax)
+      var isDead = false
+      mark(slot, now: now) { isDead = $0.reportDead(by: site, countMax: countMax) }
+      if isDead { takeDown(slot, now: now) }
     case .stalled:
       demote(slot, by: reporter, now: now)
     }
@@ -60,13 +68,12 @@ extension Tracker {
   private mutating func ask(
     _ slot: UInt32, for piece: PieceIndex, of id: PackageID, now: Instant
   ) -> CheckQueue.Answer {
-    guard limits.checksSources, let peer = peers[Int(slot)], peer.endpoint.port != 0 else {
-      return .none
-    }
+    let peer = peers[Int(slot)]
+    guard limits.checksSources, peer.endpoint.port != 0 else { return .none }
     return checks.add(
       SourceCheck(
         peer: peer.id, endpoint: peer.endpoint, package: id, piece: piece,
-        speaksTLS: peer.speaksTLS),
+        speaksTLS: peer.flags.contains(.speaksTLS)),
       now: now)
   }
 
@@ -86,45 +93,55 @@ extension Tracker {
     case .unanswered, .unreachable: reputation.find(.unanswered, of: check.peer)
     }
     reconsider(check.peer)
-    guard let slot = slots[check.peer] else { return }
+    guard let slot = slot(of: check.peer) else { return }
     if outcome == .unreachable { takeDown(slot, now: now) } else { raise(slot) }
   }
 
   private mutating func takeDown(_ slot: UInt32, now: Instant) {
-    let wasServing = peers[Int(slot)]!.isServing
-    peers[Int(slot)]!.isDown = true
-    peers[Int(slot)]!.downUntil = now + limits.unreachableTime
+    let wasServing = peers[Int(slot)].isServing
+    peers[Int(slot)].flags.insert(.isDown)
+    let until = now + limits.unreachableTime
+    mark(slot, now: now) { $0.downUntil = until }
     if wasServing { recount(slot) }
   }
 
   private mutating func demote(_ slot: UInt32, by reporter: UInt32, now: Instant) {
     let until = now + limits.demotionTime
-    peers[Int(slot)]!.demotedUntil = until
-    standings[Int(slot)] = peers[Int(slot)]!.standing
-    peers[Int(reporter)]!.shun(slot, until: until, now: now)
+    mark(slot, now: now) { $0.demotedUntil = until }
+    mark(reporter, now: now) { $0.shun(slot, until: until, now: now) }
+  }
+
+  /// Where a peer is, for counting sites: its label, else its network.
+  private func siteName(of slot: UInt32) -> String {
+    let peer = peers[Int(slot)]
+    let isLabelled = peer.site != SiteLabels.none
+    return isLabelled ? labels.text(peer.site) : "\(peer.endpoint.address.site)"
   }
 
   /// Suspends or reinstates a peer after the accusations changed.
   mutating func reconsider(_ peer: PeerID) {
-    guard let slot = slots[peer] else { return }
-    let endorserCount = peers[Int(slot)]!.endorsers.reduce(0) { count, endorser in
-      guard let id = peers[Int(endorser)]?.id else { return count }
-      return reputation.accuses(id, peer) ? count : count + 1
+    guard let slot = slot(of: peer) else { return }
+    var endorserCount = 0
+    peers[Int(slot)].forEachEndorser { endorser in
+      let endorser = peers[Int(endorser)]
+      if endorser.isPresent, !reputation.accuses(endorser.id, peer) { endorserCount += 1 }
     }
     let isSuspended = reputation.isSuspended(peer, endorserCount: endorserCount)
-    guard peers[Int(slot)]!.isSuspended != isSuspended else { return }
-    peers[Int(slot)]!.isSuspended = isSuspended
-    suspendedCount += isSuspended ? 1 : -1
+    guard peers[Int(slot)].flags.contains(.isSuspended) != isSuspended else { return }
+    peers[Int(slot)].set(.isSuspended, isSuspended)
+    if isSuspended {
+      suspendedSlots.append(slot)
+    } else {
+      suspendedSlots.removeAll { $0 == slot }
+    }
     recount(slot)
   }
 
   /// Members of a package that nobody is to take anything from.
   func suspended(in tableIndex: Int) -> [PeerID] {
-    guard suspendedCount > 0, let table = tables[tableIndex] else { return [] }
     var found: [PeerID] = []
-    for member in table.members {
-      guard let peer = peers[Int(member.slot)], peer.isSuspended else { continue }
-      found.append(peer.id)
+    for slot in suspendedSlots where tables[tableIndex].index(of: slot) != nil {
+      found.append(peers[Int(slot)].id)
       if found.count >= PackageReferral.suspendedCountMax { break }
     }
     return found

@@ -12,16 +12,19 @@ package struct Tracker: Sendable {
   /// beginnings of their responses, as `OriginRoom` counts them.
   package var originBacklogByteCount = 0
 
-  var tables: [PackageTable?] = []
+  var tables: [PackageTable] = []
   var tableIndices: [PackageID: Int] = [:]
   private var freeTables: [Int] = []
-  var peers: [PeerRecord?] = []
-  var standings: [PeerStanding] = []
-  var slots: [PeerID: UInt32] = [:]
+  var peers = Pages<PeerRecord>()
+  private var slots = PositionTable()
   private var freeSlots: [UInt32] = []
+  var labels = SiteLabels()
+  /// Of the peers with the flag `isMarked`.
+  var marks: [UInt32: PeerMarks] = [:]
   private var generation: UInt32 = 0
-  private var deadlines = Heap<Deadline>()
-  private var deadlineCount: UInt64 = 0
+  private var pace: Pace
+  private var peerDeadlines = Heap<PeerDeadline>()
+  private var leaseDeadlines = Heap<LeaseDeadline>()
   var reputation: Reputation
   var originMeter = OriginMeter()
   var announceCount: UInt64 = 0
@@ -30,15 +33,30 @@ package struct Tracker: Sendable {
   var complaintCount: UInt64 = 0
   var checkCount: UInt64 = 0
   var checks = CheckQueue()
-  /// Peers in the table that are suspended.
-  var suspendedCount = 0
+  /// Peers in the table that are suspended, in the order in which that was found.
+  var suspendedSlots: [UInt32] = []
   /// Mean speed of uploads between peers, bytes a second: what the slow are slow against.
   var servedRate = 0
 
+  /// How often to report, and after which silence a peer is dropped: the more peers, the less often.
+  private struct Pace: Sendable {
+    private(set) var interval: Duration
+    private(set) var silenceMax: Duration
+
+    init(peerCount: Int, _ limits: TrackerLimits) {
+      let seconds = Duration.seconds(peerCount / max(1, limits.peersPerSecond))
+      interval = min(max(seconds, limits.interval.lowerBound), limits.interval.upperBound)
+      silenceMax = interval * limits.missedIntervalCountMax + .seconds(1)
+    }
+  }
+
   package init(limits: TrackerLimits = TrackerLimits()) {
     self.limits = limits
+    pace = Pace(peerCount: 0, limits)
     reputation = Reputation(soleAccusationCountMax: limits.soleAccusationCountMax)
   }
+
+  // MARK: Packages
 
   /// Makes the package known. Registering it again changes nothing.
   package mutating func register(_ id: PackageID, _ geometry: Geometry) {
@@ -55,218 +73,212 @@ package struct Tracker: Sendable {
 
   /// Forgets the package and what is known of its holders.
   package mutating func withdraw(_ id: PackageID) {
-    guard let index = tableIndices.removeValue(forKey: id), let table = tables[index] else {
+    guard let index = tableIndices.removeValue(forKey: id) else { return }
+    for place in tables[index].members.indices {
+      unlink(UInt32(index), of: tables[index].members[place])
+    }
+    tables[index] = .vacant
+    freeTables.append(index)
+  }
+
+  /// Takes a table out of the list of those that a peer is a member of.
+  private mutating func unlink(_ table: UInt32, of member: Member) {
+    let slot = member.slot
+    guard peers[Int(slot)].firstTable != table else {
+      peers[Int(slot)].firstTable = member.nextTable
       return
     }
-    for member in table.members {
-      peers[Int(member.slot)]?.memberships.removeAll { $0 == UInt32(index) }
+    var before = peers[Int(slot)].firstTable
+    while before != PeerRecord.noTable, let index = tables[Int(before)].index(of: slot) {
+      let next = tables[Int(before)].members[index].nextTable
+      if next == table {
+        tables[Int(before)].members[index].nextTable = member.nextTable
+        return
+      }
+      before = next
     }
-    tables[index] = nil
-    freeTables.append(index)
   }
 
   package func knows(_ id: PackageID) -> Bool { tableIndices[id] != nil }
 
-  /// Takes a peer's report and answers it. The peer is reachable at `address`, where its connection
-  /// came from, and the port it claims. Packages that are not registered, or reported with another
-  /// piece count, are left out of the answer.
-  package mutating func announce(
-    _ announce: Announce, from address: IPAddress, now: Instant,
-    rng: inout some RandomNumberGenerator
-  ) -> Referral {
-    announceCount &+= 1
-    expire(now: now)
-    guard !announce.peer.isOrigin else { return Referral(interval: interval, packages: []) }
-    if announce.isLeaving {
-      if let slot = slots[announce.peer] { drop(slot) }
-      return Referral(interval: interval, packages: [])
-    }
-    guard let slot = admit(announce, from: address, now: now) else {
-      let parts = announce.reports.compactMap {
-        sources(of: $0.package, for: address, site: announce.site, now: now, rng: &rng)
-      }
-      return Referral(interval: interval, packages: parts)
-    }
-    var parts: [PackageReferral] = []
-    for report in announce.reports.prefix(Announce.reportCountMax) {
-      guard let tableIndex = tableIndices[report.package],
-        tables[tableIndex]?.geometry.pieceCount == report.pieceCount
-      else { continue }
-      parts.append(take(report, slot: slot, tableIndex: tableIndex, now: now, rng: &rng))
-    }
-    return Referral(interval: interval, packages: parts)
+  /// The packages that are registered.
+  package var packageIDs: [PackageID] {
+    tables.indices.compactMap { tables[$0].isPresent ? tables[$0].id : nil }
   }
 
-  /// How often to report: the more peers, the less often.
-  private var interval: Duration {
-    let seconds = Duration.seconds(slots.count / max(1, limits.peersPerSecond))
-    return min(max(seconds, limits.interval.lowerBound), limits.interval.upperBound)
+  // MARK: Peers
+
+  var peerCount: Int { slots.count }
+
+  func slot(of peer: PeerID) -> UInt32? {
+    slots.first(hash: peer.keyHash) { peers[Int($0)].isCalled(peer) }
   }
 
-  private var silenceMax: Duration {
-    interval * limits.missedIntervalCountMax + .seconds(1)
+  func place(of slot: UInt32) -> PeerPlace {
+    let site = peers[Int(slot)].site
+    return PeerPlace(
+      site: site, region: labels.region(site), network: peers[Int(slot)].endpoint.address.site)
+  }
+
+  func place(label: String, _ address: IPAddress) -> PeerPlace {
+    PeerPlace(
+      site: labels.find(label), region: SiteLabels.region(of: label), network: address.site)
+  }
+
+  /// Calls `body` with each table the peer is a member of, and its place there.
+  mutating func forEachMembership(
+    of slot: UInt32, _ body: (inout PackageTable, _ index: Int) -> Void
+  ) {
+    var table = peers[Int(slot)].firstTable
+    while table != PeerRecord.noTable, let index = tables[Int(table)].index(of: slot) {
+      body(&tables[Int(table)], index)
+      table = tables[Int(table)].members[index].nextTable
+    }
   }
 
   /// The announcer's slot, brought up to date; nil when the table is full.
-  private mutating func admit(
-    _ announce: Announce, from address: IPAddress, now: Instant
-  ) -> UInt32? {
+  mutating func admit(_ announce: Announce, from address: IPAddress, now: Instant) -> UInt32? {
     let endpoint = Endpoint(address: address.unmapped, port: announce.port)
-    let deadline = now + silenceMax
-    if let slot = slots[announce.peer], var peer = peers[Int(slot)] {
-      let wasServing = peer.isServing
-      let hasMoved = peer.move(to: endpoint, site: announce.site)
-      peer.uploads = announce.uploads
-      peer.speaksTLS = announce.speaksTLS
-      peer.deadline = deadline
-      if peer.isProven || peer.isDown && peer.downUntil <= now {
-        peer.isDown = false
-        peer.deadReports = []
+    let deadline = now + pace.silenceMax
+    guard let slot = slot(of: announce.peer) else {
+      return enter(announce, at: endpoint, deadline: deadline)
+    }
+    let index = Int(slot)
+    let wasServing = peers[index].isServing
+    if peers[index].endpoint != endpoint || !labels.isText(peers[index].site, announce.site) {
+      move(slot, to: endpoint, label: announce.site)
+    }
+    peers[index].uploads = announce.uploads
+    peers[index].set(.speaksTLS, announce.speaksTLS)
+    peers[index].deadline = deadline
+    peers[index].flags.remove(.isAway)
+    if peers[index].flags.contains(.isMarked) || peers[index].flags.contains(.isDown) {
+      let isProven = peers[index].flags.contains(.isProven)
+      let mayRise =
+        peers[index].flags.contains(.isDown)
+        && (marks[slot]?.downUntil ?? .zero) <= now
+      if isProven || mayRise {
+        peers[index].flags.remove(.isDown)
+        mark(slot, now: now) { $0.deadReports = [] }
       }
-      peer.isAway = false
-      peers[Int(slot)] = peer
-      standings[Int(slot)] = peer.standing
-      if hasMoved { moveSite(slot) }
-      if peer.isServing != wasServing { recount(slot) }
-      return slot
     }
-    guard slots.count < limits.peerCountMax else { return nil }
-    generation &+= 1
-    var peer = PeerRecord(
-      id: announce.peer, generation: generation, endpoint: endpoint, site: announce.site,
-      uploads: announce.uploads, deadline: deadline)
-    peer.speaksTLS = announce.speaksTLS
-    peer.isSuspended = reputation.isSuspended(announce.peer, endorserCount: 0)
-    if peer.isSuspended { suspendedCount += 1 }
-    let slot = freeSlots.popLast() ?? UInt32(peers.count)
-    if Int(slot) == peers.count {
-      peers.append(peer)
-      standings.append(peer.standing)
-    } else {
-      peers[Int(slot)] = peer
-      standings[Int(slot)] = peer.standing
-    }
-    slots[announce.peer] = slot
-    schedule(.peer, slot: slot, at: deadline)
+    if peers[index].isServing != wasServing { recount(slot) }
     return slot
   }
 
-  private mutating func take(
-    _ report: PackageReport, slot: UInt32, tableIndex: Int, now: Instant,
-    rng: inout some RandomNumberGenerator
-  ) -> PackageReferral {
-    tables[tableIndex]!.announceCount &+= 1
-    let isServing = peers[Int(slot)]!.isServing
-    let index: Int
-    let known = tables[tableIndex]!.index(of: slot)
-    if let known {
-      index = known
+  private mutating func enter(
+    _ announce: Announce, at endpoint: Endpoint, deadline: Instant
+  ) -> UInt32? {
+    guard peerCount < limits.peerCountMax else { return nil }
+    generation &+= 1
+    var peer = PeerRecord(
+      id: announce.peer, generation: generation, endpoint: endpoint,
+      site: labels.take(announce.site), deadline: deadline)
+    peer.uploads = announce.uploads
+    peer.set(.speaksTLS, announce.speaksTLS)
+    let slot = freeSlots.popLast() ?? UInt32(peers.count)
+    if reputation.isSuspended(announce.peer, endorserCount: 0) {
+      peer.set(.isSuspended, true)
+      suspendedSlots.append(slot)
+    }
+    if Int(slot) == peers.count {
+      peers.append(peer)
     } else {
-      index = tables[tableIndex]!.join(
-        slot: slot, isServing: isServing, site: peers[Int(slot)]!.siteKey)
-      peers[Int(slot)]!.memberships.append(UInt32(tableIndex))
+      peers[Int(slot)] = peer
     }
-    switch report.holdings {
-    case .whole(let held):
-      if held.pieceCount == report.pieceCount {
-        tables[tableIndex]!.replaceHoldings(held, at: index)
-      }
-    case .changes(let gained, let evicted):
-      tables[tableIndex]!.change(gained: gained, evicted: evicted, at: index)
-    }
-    for delivery in report.deliveries.prefix(PackageReport.deliveryCountMax) {
-      take(delivery, from: slot)
-      noteUse(delivery, by: slot, tableIndex: tableIndex)
-    }
-    for complaint in report.complaints.prefix(PackageReport.complaintCountMax) {
-      take(complaint, from: slot, tableIndex: tableIndex, now: now)
-      yieldIfGone(complaint.source)
-    }
-    var part = PackageReferral(package: report.package, pieceCount: report.pieceCount)
-    part.wantsWhole = !tables[tableIndex]!.members[index].isKnown
-    if !part.wantsWhole {
-      part.leases = lease(report, slot: slot, tableIndex: tableIndex, now: now)
-      part.staysNear = tables[tableIndex]!.staysNear(index)
-      part.crossings = crossings(report, slot: slot, tableIndex: tableIndex, now: now)
-    }
-    part.suspended = suspended(in: tableIndex)
-    if isServedAlone(
-      report, part.leases, isNew: known == nil, tableIndex: tableIndex, index: index, now: now)
-    {
-      return part
-    }
-    // Not among the arguments below: a change in the middle of a call would copy the whole table.
-    let sourceCount = tables[tableIndex]!.sourceCount(
-      for: index, isStarving: report.isStarving, limits)
-    part.sources = rankedSources(
-      tableIndex: tableIndex, near: standings[Int(slot)].place, except: slot,
-      countMax: sourceCount, now: now, rng: &rng)
-    part.promises = promises(slot: slot, tableIndex: tableIndex, now: now)
-    nameHolders(in: &part, slot: slot, tableIndex: tableIndex, now: now, rng: &rng)
-    return part
+    slots.insert(slot, in: peers)
+    pace = Pace(peerCount: peerCount, limits)
+    schedulePeer(slot)
+    return slot
   }
 
-  private func promises(slot: UInt32, tableIndex: Int, now: Instant) -> [Promise] {
-    guard let index = tables[tableIndex]?.index(of: slot), !tables[tableIndex]!.grants.isEmpty
-    else {
-      return []
-    }
-    return tables[tableIndex]!.promised(to: tables[tableIndex]!.members[index]).compactMap {
-      grant in
-      guard let holder = peers[Int(grant.slot)], holder.isServing else { return nil }
-      return Promise(
-        holder: holder.id, run: grant.run,
-        expected: max(.milliseconds(1), grant.expected - now))
-    }
+  /// It is somewhere else now, or its operator has named its site anew.
+  private mutating func move(_ slot: UInt32, to endpoint: Endpoint, label: String) {
+    let oldKey = peers[Int(slot)].siteKey
+    let site = labels.take(label)
+    labels.giveBack(peers[Int(slot)].site)
+    peers[Int(slot)].site = site
+    peers[Int(slot)].endpoint = endpoint
+    let key = peers[Int(slot)].siteKey
+    if key != oldKey { forEachMembership(of: slot) { $0.setSite(key, at: $1) } }
   }
+
+  /// Changes what is noted of the peer's troubles.
+  mutating func mark(_ slot: UInt32, now: Instant, _ change: (inout PeerMarks) -> Void) {
+    var marked = marks.removeValue(forKey: slot) ?? PeerMarks()
+    change(&marked)
+    let isOver = marked.isOver(now: now)
+    if !isOver { marks[slot] = marked }
+    peers[Int(slot)].set(.isMarked, !isOver)
+  }
+
+  mutating func drop(_ slot: UInt32) {
+    guard peers[Int(slot)].isPresent else { return }
+    var table = peers[Int(slot)].firstTable
+    while table != PeerRecord.noTable { table = tables[Int(table)].leave(slot: slot) }
+    if peers[Int(slot)].flags.contains(.isSuspended) { suspendedSlots.removeAll { $0 == slot } }
+    checks.forget(peers[Int(slot)].id)
+    labels.giveBack(peers[Int(slot)].site)
+    marks[slot] = nil
+    slots.remove(slot, in: peers)
+    peers[Int(slot)] = .vacant(peers[Int(slot)].generation)
+    freeSlots.append(slot)
+    pace = Pace(peerCount: peerCount, limits)
+  }
+
+  /// Brings the counts of all its packages in line with whether the peer serves.
+  mutating func recount(_ slot: UInt32) {
+    let isServing = peers[Int(slot)].isServing
+    forEachMembership(of: slot) { $0.setCounted(isServing, at: $1) }
+  }
+
+  var interval: Duration { pace.interval }
+
+  // MARK: Time
 
   /// Drops the peers and leases whose time is over. Each announce does it too; the shell calls it
   /// about once a second so that a silent table empties.
   package mutating func expire(now: Instant) {
-    while let next = deadlines.min, next.instant <= now {
-      deadlines.removeMin()
-      guard let peer = peers[Int(next.slot)], peer.generation == next.generation else { continue }
-      switch next.subject {
-      case .peer:
-        if peer.deadline <= now {
-          drop(next.slot)
-        } else {
-          schedule(.peer, slot: next.slot, at: peer.deadline)
-        }
-      case .leases(let table):
-        guard let index = tables[Int(table)]?.index(of: next.slot) else { continue }
-        tables[Int(table)]!.expireLeases(at: index, now: now)
+    while true {
+      let peer = peerDeadlines.min.flatMap { $0.instant <= now ? $0 : nil }
+      let lease = leaseDeadlines.min.flatMap { $0.instant <= now ? $0 : nil }
+      if let lease, peer.map({ lease.instant < $0.instant }) ?? true {
+        leaseDeadlines.removeMin()
+        expire(lease, now: now)
+      } else if let peer {
+        peerDeadlines.removeMin()
+        expire(peer, now: now)
+      } else {
+        break
       }
     }
     for peer in reputation.expire(now: now) { reconsider(peer) }
   }
 
-  mutating func schedule(_ subject: Deadline.Subject, slot: UInt32, at instant: Instant) {
-    guard let peer = peers[Int(slot)] else { return }
-    deadlineCount &+= 1
-    deadlines.insert(
-      Deadline(
-        instant: instant, number: deadlineCount, slot: slot, generation: peer.generation,
-        subject: subject))
+  private mutating func expire(_ due: PeerDeadline, now: Instant) {
+    guard isCurrent(due) else { return }
+    if peers[Int(due.slot)].deadline <= now { drop(due.slot) } else { schedulePeer(due.slot) }
   }
 
-  mutating func drop(_ slot: UInt32) {
-    guard let peer = peers[Int(slot)] else { return }
-    for table in peer.memberships { tables[Int(table)]?.leave(slot: slot) }
-    slots[peer.id] = nil
-    if peer.isSuspended { suspendedCount -= 1 }
-    checks.forget(peer.id)
-    peers[Int(slot)] = nil
-    standings[Int(slot)] = .vacant
-    freeSlots.append(slot)
+  private mutating func expire(_ due: LeaseDeadline, now: Instant) {
+    guard isCurrent(due), let index = tables[Int(due.table)].index(of: due.slot) else { return }
+    tables[Int(due.table)].expireLeases(at: index, now: now)
   }
 
-  /// Brings the counts of all its packages in line with whether the peer serves.
-  mutating func recount(_ slot: UInt32) {
-    guard let peer = peers[Int(slot)] else { return }
-    for table in peer.memberships {
-      guard let index = tables[Int(table)]?.index(of: slot) else { continue }
-      tables[Int(table)]!.setCounted(peer.isServing, at: index)
-    }
+  private func isCurrent(_ due: some Deadline) -> Bool {
+    peers[Int(due.slot)].isPresent && peers[Int(due.slot)].generation == due.generation
+  }
+
+  private mutating func schedulePeer(_ slot: UInt32) {
+    peerDeadlines.insert(
+      PeerDeadline(
+        instant: peers[Int(slot)].deadline, slot: slot, generation: peers[Int(slot)].generation))
+  }
+
+  mutating func scheduleLeases(_ slot: UInt32, tableIndex: Int, at instant: Instant) {
+    leaseDeadlines.insert(
+      LeaseDeadline(
+        instant: instant, slot: slot, generation: peers[Int(slot)].generation,
+        table: UInt32(tableIndex)))
   }
 }

@@ -7,6 +7,8 @@ package struct TrackerLimits: Hashable, Sendable {
   package var sourceCountMax = 41
   /// The same for a member that was told of a swarm about this large before.
   package var freshSourceCountMax = 9
+  /// In a swarm too large to rank as a whole, every so many answers name some of them.
+  package var answersPerFreshSources = 4
   /// Members looked at for each source named, in a swarm too large to rank as a whole.
   package var sampledPerSource = 2
   package var sampleCountMax = 64

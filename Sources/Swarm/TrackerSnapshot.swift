@@ -62,17 +62,20 @@ package struct PackageSnapshot: Hashable, Sendable {
 }
 
 extension Tracker {
-  package func snapshot() -> TrackerSnapshot {
+  /// - Parameter listsUse: with the most used peers, for which all have to be looked at.
+  package func snapshot(listsUse: Bool = true) -> TrackerSnapshot {
     var snapshot = TrackerSnapshot()
-    snapshot.peerCount = slots.count
-    snapshot.suspendedPeerCount = suspendedCount
+    snapshot.peerCount = peerCount
+    snapshot.suspendedPeerCount = suspendedSlots.count
     snapshot.announceCount = announceCount
     snapshot.complaintCount = complaintCount
     snapshot.checkCount = checkCount
-    snapshot.packages = tables.compactMap { $0.map(Self.snapshot(of:)) }
+    snapshot.packages = tables.indices.compactMap {
+      tables[$0].isPresent ? Self.snapshot(of: tables[$0]) : nil
+    }
     snapshot.packages.sort { $0.package < $1.package }
     snapshot.peerByteCount = peerByteCount
-    snapshot.mostUsedPeers = mostUsedPeers()
+    if listsUse { snapshot.mostUsedPeers = mostUsedPeers() }
     return snapshot
   }
 
@@ -83,23 +86,24 @@ extension Tracker {
     func isBetter(_ one: PeerRecord, _ other: PeerRecord) -> Bool {
       (other.servedByteCount, one.id) < (one.servedByteCount, other.id)
     }
-    for case .some(let peer) in peers where peer.servedByteCount > 0 {
+    for index in peers.indices where peers[index].servedByteCount > 0 {
+      let peer = peers[index]
       if best.count == Self.mostUsedCountMax, !isBetter(peer, best[best.count - 1]) { continue }
       best.insert(peer, at: best.firstIndex { isBetter(peer, $0) } ?? best.count)
       if best.count > Self.mostUsedCountMax { best.removeLast() }
     }
     return best.map {
       PeerUse(
-        peer: $0.id, endpoint: $0.endpoint, site: $0.site, servedByteCount: $0.servedByteCount,
-        byteRate: $0.servedRate)
+        peer: $0.id, endpoint: $0.endpoint, site: labels.text($0.site),
+        servedByteCount: $0.servedByteCount, byteRate: $0.servedRate)
     }
   }
 
   private static func snapshot(of table: PackageTable) -> PackageSnapshot {
     var snapshot = PackageSnapshot(package: table.id)
-    snapshot.pieceCount = table.geometry.pieceCount
+    snapshot.pieceCount = table.pieceCount
     snapshot.memberCount = table.members.count
-    snapshot.seedCount = table.members.reduce(0) { $0 + ($1.held.isFull ? 1 : 0) }
+    snapshot.seedCount = table.seedCount
     snapshot.heldPieceCount = table.heldPieceCount
     snapshot.leasedPieceCount = table.leasedPieceCount
     snapshot.originByteCount = table.originByteCount

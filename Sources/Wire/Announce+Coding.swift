@@ -64,6 +64,7 @@ private enum SiteLabel {
   {
     let count = Int(try reader.byte(bytes))
     guard count <= Announce.siteByteCountMax else { throw reader.refusal("the site is too long") }
+    if count == 0 { return "" }
     let range = try reader.take(count, bytes)
     var text: [UInt8] = []
     for index in range {

@@ -17,7 +17,7 @@ package enum HaveFrame: Hashable, Sendable {
   package static let payloadByteCountMax = 16 * 1024
 
   /// What the stream begins with, before its first frame.
-  package static var preamble: [UInt8] { MessageKind.have.header }
+  package static var preamble: [UInt8] { MessageWriter(.have).bytes }
 
   enum Kind: UInt8 {
     case keepAlive = 0

@@ -9,7 +9,14 @@ enum MessageKind: UInt8 {
 
   static let version: UInt8 = 1
 
-  var header: [UInt8] { [UInt8(ascii: "S"), UInt8(ascii: "P"), rawValue, Self.version] }
+  var header: InlineArray<4, UInt8> {
+    [UInt8(ascii: "S"), UInt8(ascii: "P"), rawValue, Self.version]
+  }
+
+  func writeHeader(to bytes: inout [UInt8]) {
+    let header = header
+    for index in header.indices { bytes.append(header[index]) }
+  }
 }
 
 /// Reads a message from its first byte on. It holds a place, not the bytes, which every call is
@@ -23,8 +30,9 @@ struct MessageReader {
 
   init(_ kind: MessageKind, _ bytes: Span<UInt8>, fault: Status) throws(WireError) {
     self.fault = fault
-    for byte in kind.header {
-      guard try self.byte(bytes) == byte else {
+    let header = kind.header
+    for index in header.indices {
+      guard try self.byte(bytes) == header[index] else {
         throw refusal("not this kind of message, or another version of it")
       }
     }
@@ -159,7 +167,18 @@ struct MessageWriter {
 
   private(set) var bytes: [UInt8]
 
-  init(_ kind: MessageKind) { bytes = kind.header }
+  init(_ kind: MessageKind) {
+    bytes = []
+    kind.writeHeader(to: &bytes)
+  }
+
+  /// Takes the room of `buffer`, which is left empty.
+  init(_ kind: MessageKind, reusing buffer: inout [UInt8]) {
+    bytes = []
+    swap(&bytes, &buffer)
+    bytes.removeAll(keepingCapacity: true)
+    kind.writeHeader(to: &bytes)
+  }
 
   init() { bytes = [] }
 
@@ -182,9 +201,7 @@ struct MessageWriter {
   }
 
   mutating func word(_ word: UInt64) {
-    for shift in stride(from: 56, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
-    }
+    withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) }
   }
 
   mutating func peer(_ peer: PeerID) {

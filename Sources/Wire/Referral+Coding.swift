@@ -8,12 +8,19 @@ extension Referral {
 
   /// Lists longer than their limits are cut.
   package func encode() -> [UInt8] {
-    var writer = MessageWriter(.referral)
+    var bytes: [UInt8] = []
+    encode(into: &bytes)
+    return bytes
+  }
+
+  /// Writes the message in place of what `bytes` holds, whose room is used again.
+  package func encode(into bytes: inout [UInt8]) {
+    var writer = MessageWriter(.referral, reusing: &bytes)
     writer.duration(interval)
     let packages = packages.prefix(Self.packageCountMax)
     writer.number(packages.count)
     for package in packages { package.write(to: &writer) }
-    return writer.bytes
+    bytes = writer.bytes
   }
 
   package static func decode(_ bytes: Span<UInt8>) throws(WireError) -> Referral {

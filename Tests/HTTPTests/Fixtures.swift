@@ -71,11 +71,12 @@ final class Responder: RequestHandler {
   func bodyByteCountMax(of head: RequestHead, bytes: Span<UInt8>) -> Int { bodyByteCountMax }
 
   func handle(
-    _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection
+    _ head: RequestHead, bytes: Span<UInt8>, body: Span<UInt8>, on connection: ServerConnection
   ) {
     let all = (0..<bytes.count).map { bytes[$0] }
     let request = Request(
-      method: head.method, path: String(decoding: all[head.path], as: UTF8.self), body: body,
+      method: head.method, path: String(decoding: all[head.path], as: UTF8.self),
+      body: body.withUnsafeBufferPointer { Array($0) },
       head: head, bytes: all)
     requests.append(request)
     do throws(WireError) {

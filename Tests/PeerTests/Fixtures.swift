@@ -126,14 +126,14 @@ final class FakeServer: RequestHandler {
   func bodyByteCountMax(of head: RequestHead, bytes: Span<UInt8>) -> Int { 64 * 1024 }
 
   func handle(
-    _ head: RequestHead, bytes: Span<UInt8>, body: [UInt8], on connection: ServerConnection
+    _ head: RequestHead, bytes: Span<UInt8>, body: Span<UInt8>, on connection: ServerConnection
   ) {
     let copy = (0..<bytes.count).map { bytes[$0] }
     let text = { (range: Range<Int>) in String(decoding: copy[range], as: UTF8.self) }
     let request = FakeRequest(
       method: "\(head.method)", path: text(head.path), query: head.query.map(text) ?? "",
       range: head.value(of: .range, in: bytes), ifRange: head.value(of: .ifRange, in: bytes),
-      body: body)
+      body: body.withUnsafeBufferPointer { Array($0) })
     requests.append(request)
     answer(request, connection)
   }

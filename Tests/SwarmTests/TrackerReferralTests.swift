@@ -109,21 +109,44 @@ import Testing
 
   private func count(_ referral: PackageReferral?) -> Int { referral?.sources.count ?? 0 }
 
-  @Test func aKnownMemberHearsOfAFewAndAStarvingOneOfAll() {
+  /// A member that knows a large swarm hears of a few others in every fourth answer.
+  @Test func aKnownMemberHearsOfAFewNowAndThenAndAStarvingOneOfAll() {
     var fixture = Fixture(pieceCount: 4)
     for number in 2..<102 { fixture.say(number, .whole(fixture.set(0..<1))) }
     let limits = fixture.tracker.limits
+    let some = limits.freshSourceCountMax
     #expect(count(fixture.say(1)) == limits.sourceCountMax)
-    #expect(count(fixture.say(1, Fixture.nothing)) == limits.freshSourceCountMax)
+    let counts = (0..<8).map { _ in count(fixture.say(1, Fixture.nothing)) }
+    #expect(counts == [some, 0, 0, 0, some, 0, 0, 0])
     #expect(count(fixture.say(1, Fixture.nothing, starving: true)) == limits.sourceCountMax)
     for number in 102..<125 { fixture.say(number, .whole(fixture.set(0..<1))) }
-    #expect(count(fixture.say(1, Fixture.nothing)) == limits.freshSourceCountMax)
+    #expect(count(fixture.say(1, Fixture.nothing)) == some)
     for number in 125..<131 { fixture.say(number, .whole(fixture.set(0..<1))) }
     #expect(count(fixture.say(1, Fixture.nothing)) == limits.sourceCountMax)
   }
 
-  /// Ranking reads plain copies of the records: they follow whatever changes.
-  @Test func theStandingsFollow() {
+  @Test func aKnownMemberOfASmallSwarmAlwaysHearsOfOthers() {
+    var fixture = Fixture(pieceCount: 4)
+    for number in 2..<32 { fixture.say(number, .whole(fixture.set(0..<1))) }
+    fixture.say(1)
+    for _ in 0..<4 {
+      #expect(count(fixture.say(1, Fixture.nothing)) == fixture.tracker.limits.freshSourceCountMax)
+    }
+  }
+
+  /// A promise is said once, and again to whom it may have been lost.
+  @Test func whatWasPromisedBeforeIsNotPromisedAgain() {
+    var fixture = Fixture(pieceCount: 8)
+    fixture.say(1, wanted: 1)
+    let told = fixture.say(2)!.promises
+    #expect(told.count == 1)
+    #expect(fixture.say(2, Fixture.nothing)!.promises.isEmpty)
+    let more = fixture.say(3, wanted: 1)!.leases
+    #expect(fixture.say(2, Fixture.nothing)!.promises.map(\.run) == more.map(\.run))
+    #expect(fixture.say(2, Fixture.nothing, starving: true)!.promises.count == 2)
+  }
+
+  @Test func rankingFollowsWhatPeersSay() {
     var fixture = Fixture(pieceCount: 4)
     let all = Holdings.whole(fixture.set(0..<4))
     for number in 2..<6 { fixture.say(number, all, site: "yard") }
