@@ -24,6 +24,8 @@ final class TLSSession {
   private let usesSocketDirectly: Bool
   private var port: RecordPort?
   private var unsent = UnsentRecords()
+  /// What is unsent are tickets only, which leave with whatever is sent next: nobody waits for them.
+  private var holdsTickets = false
   /// A client's: where the server's tickets go.
   private var tickets: TicketDestination?
   /// The kernel makes the records.
@@ -124,6 +126,7 @@ final class TLSSession {
     port?.face(socket)
     let result = SSL_do_handshake(session)
     let outcome = result == 1 ? Outcome.done(0) : outcome(of: result)
+    if case .done = outcome { holdTickets() }
     // Also after a failure: the other side is told why.
     let flushed = flush(to: socket)
     if case .failed = outcome {
@@ -146,8 +149,17 @@ final class TLSSession {
     return outcome
   }
 
-  /// Records that the kernel did not take yet.
-  var holdsOutput: Bool { !unsent.isEmpty || port?.isEmpty == false }
+  /// The last words of a server's handshake of TLS 1.3 (RFC 8446 section 4.6.1), which its client
+  /// does not wait for, are spared a packet of their own.
+  private func holdTickets() {
+    guard !isClient, unsent.isEmpty, let port, !port.isEmpty, SSL_version(session) >= TLS1_3_VERSION
+    else { return }
+    port.move(to: &unsent)
+    holdsTickets = true
+  }
+
+  /// Records that should leave, or that the kernel did not take yet.
+  var holdsOutput: Bool { !unsent.isEmpty && !holdsTickets || port?.isEmpty == false }
   /// So many records have gathered that they should be sent before there are more.
   var wantsFlush: Bool { port?.isFull == true }
 
@@ -155,6 +167,8 @@ final class TLSSession {
   func flush(to socket: borrowing Socket) -> WriteOutcome {
     // A write begins with this, and OpenSSL may read within one.
     port?.face(socket)
+    if holdsTickets, port?.isEmpty != false { return .bytes(0) }
+    holdsTickets = false
     return port?.flush(to: socket, behind: &unsent) ?? .bytes(0)
   }
 
@@ -249,10 +263,12 @@ extension TLSSession {
     }
   }
 
-  /// Writes at most one record of a segment, or with the kernel's records as much as it takes.
+  /// Writes at most one record of bytes and a few of a file, or with the kernel's records as much as
+  /// it takes.
   ///
   /// A record that met a full socket is inside OpenSSL already and leaves with the next call, which
-  /// must offer the same bytes again: so what is offered depends on the segment alone.
+  /// must offer the same bytes again: so what is offered depends on the segment alone. The port is
+  /// never full.
   func write(
     _ segment: OutputQueue.Segment, to socket: borrowing Socket, pool: BufferPool,
     byteCountMax: Int
@@ -265,7 +281,7 @@ extension TLSSession {
     case .file(let file, let unsent):
       return kernelSends
         ? sendFile(file, unsent, to: socket, byteCountMax: byteCountMax)
-        : write(file, unsent, pool)
+        : write(file, unsent, byteCountMax: byteCountMax)
     }
   }
 
@@ -278,20 +294,30 @@ extension TLSSession {
     return .wrote(count, asked: count)
   }
 
-  /// Through user space: from the page cache into a borrowed buffer, one record at a time.
-  private func write(_ file: OpenFile, _ unsent: Range<Int>, _ pool: BufferPool) -> SegmentOutcome {
-    let buffer = pool.take()
-    defer { pool.giveBack(buffer) }
-    let window = UnsafeMutableRawBufferPointer(
-      rebasing: buffer[..<min(unsent.count, Self.recordByteCountMax)])
+  /// Through user space: from the page cache into the port's window, and from there as records.
+  private func write(
+    _ file: OpenFile, _ unsent: Range<Int>, byteCountMax: Int
+  ) -> SegmentOutcome {
+    guard let port else { preconditionFailure("records that the kernel does not make gather") }
+    let asked = min(unsent.count, byteCountMax, port.window.count)
+    let window = UnsafeMutableRawBufferPointer(rebasing: port.window[..<asked])
     do throws(SystemError) {
-      guard try file.read(into: window, at: unsent.lowerBound) == window.count else {
+      guard try file.read(into: window, at: unsent.lowerBound) == asked else {
         return .failed(.fileTooShort)
       }
     } catch {
       return .failed(.failed(error))
     }
-    return write(UnsafeRawBufferPointer(window))
+    var written = 0
+    while written < asked {
+      // Each call makes one record.
+      switch write(UnsafeRawBufferPointer(rebasing: window[written...])) {
+      case .wrote(let count, _): written += count
+      case .blocked: preconditionFailure("the port takes every record")
+      case .failed(let reason): return .failed(reason)
+      }
+    }
+    return .wrote(asked, asked: asked)
   }
 
   private func sendFile(
