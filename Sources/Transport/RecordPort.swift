@@ -77,14 +77,6 @@ final class RecordPort {
     return .wouldBlock
   }
 
-  /// Leaves what has gathered to a session, for later.
-  func move(to kept: inout UnsentRecords) {
-    kept.append(UnsafeRawBufferPointer(rebasing: buffer[..<byteCount]))
-    overflow.withUnsafeBytes { kept.append($0) }
-    byteCount = 0
-    overflow = []
-  }
-
   // MARK: OpenSSL's calls
 
   /// Made once. The callbacks get the port from the BIO.

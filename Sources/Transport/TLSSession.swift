@@ -24,8 +24,6 @@ final class TLSSession {
   private let usesSocketDirectly: Bool
   private var port: RecordPort?
   private var unsent = UnsentRecords()
-  /// What is unsent are tickets only, which leave with whatever is sent next: nobody waits for them.
-  private var holdsTickets = false
   /// A client's: where the server's tickets go.
   private var tickets: TicketDestination?
   /// The kernel makes the records.
@@ -126,7 +124,6 @@ final class TLSSession {
     port?.face(socket)
     let result = SSL_do_handshake(session)
     let outcome = result == 1 ? Outcome.done(0) : outcome(of: result)
-    if case .done = outcome { holdTickets() }
     // Also after a failure: the other side is told why.
     let flushed = flush(to: socket)
     if case .failed = outcome {
@@ -149,17 +146,8 @@ final class TLSSession {
     return outcome
   }
 
-  /// The last words of a server's handshake of TLS 1.3 (RFC 8446 section 4.6.1), which its client
-  /// does not wait for, are spared a packet of their own.
-  private func holdTickets() {
-    guard !isClient, unsent.isEmpty, let port, !port.isEmpty, SSL_version(session) >= TLS1_3_VERSION
-    else { return }
-    port.move(to: &unsent)
-    holdsTickets = true
-  }
-
-  /// Records that should leave, or that the kernel did not take yet.
-  var holdsOutput: Bool { !unsent.isEmpty && !holdsTickets || port?.isEmpty == false }
+  /// Records that the kernel did not take yet.
+  var holdsOutput: Bool { !unsent.isEmpty || port?.isEmpty == false }
   /// So many records have gathered that they should be sent before there are more.
   var wantsFlush: Bool { port?.isFull == true }
 
@@ -167,8 +155,6 @@ final class TLSSession {
   func flush(to socket: borrowing Socket) -> WriteOutcome {
     // A write begins with this, and OpenSSL may read within one.
     port?.face(socket)
-    if holdsTickets, port?.isEmpty != false { return .bytes(0) }
-    holdsTickets = false
     return port?.flush(to: socket, behind: &unsent) ?? .bytes(0)
   }
 
