@@ -12,9 +12,17 @@ let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
 
 /// One room of the house: what it may import is what it names here, and a test holds the
 /// `import` lines to the same picture.
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+func room(
+  _ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict + settings)
 }
+
+/// Where every request passes. Tests, which are not built for release, check that no two accesses
+/// meet; a released program is spared it (`Benchmarks/TUNING.md`).
+let dataPlane: [SwiftSetting] = [
+  .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+]
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = [])
   -> Target
@@ -60,13 +68,16 @@ let package = Package(
 
     // Ground and engine.
     room("Posix", ["CLinux", "Content"]),
-    room("Reactor", ["Posix", "Content", "CLibevent", collections, heaps]),
-    room("Transport", ["Reactor", "Posix", "Content", "COpenSSL", collections]),
+    room("Reactor", ["Posix", "Content", "CLibevent", collections, heaps], settings: dataPlane),
+    room(
+      "Transport", ["Reactor", "Posix", "Content", "COpenSSL", collections], settings: dataPlane),
     room("Digests", ["Content", "COpenSSL", "CDigestKernels"]),
 
     // Work.
     room("Operations", ["Content", "Posix", "Reactor", logging, histogram]),
-    room("HTTP", ["Content", "Wire", "Posix", "Reactor", "Transport", collections]),
+    room(
+      "HTTP", ["Content", "Wire", "Posix", "Reactor", "Transport", collections],
+      settings: dataPlane),
     room("Storage", ["Content", "Posix", "Reactor", "Digests", "CSQLite", collections, heaps]),
 
     // Roles.
@@ -75,7 +86,7 @@ let package = Package(
       [
         "Content", "Wire", "Swarm", "Posix", "Reactor", "Transport", "Digests", "HTTP", "Storage",
         "Operations", logging,
-      ]),
+      ], settings: dataPlane),
     room(
       "Peer",
       [

@@ -208,7 +208,8 @@ def origin_copies(server, size, run=()):
 NGINX_TEMPORARIES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def nginx_configuration(stage, port, workers, name="nginx", extra=(), identity=None):
+def nginx_configuration(
+        stage, port, workers, name="nginx", extra=(), identity=None, tls_buffer="16k"):
     """nginx as one tunes it for static files, over TLS when it has an identity; `extra` are lines
     of its http block."""
     build = subprocess.run(["nginx", "-V"], capture_output=True, text=True).stderr
@@ -229,15 +230,16 @@ def nginx_configuration(stage, port, workers, name="nginx", extra=(), identity=N
             "  ssl_protocols TLSv1.2 TLSv1.3;", "  ssl_prefer_server_ciphers on;",
             "  ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384;",
             "  ssl_session_tickets on;", "  ssl_session_cache shared:tls:10m;",
-            "  ssl_buffer_size 16k;"]
+            f"  ssl_buffer_size {tls_buffer};"]
     secure = " ssl" if identity else ""
-    lines += [f"  server {{ listen 127.0.0.1:{port}{secure}; root {stage('files')}; }}", "}"]
+    lines += [f"  server {{ listen 127.0.0.1:{port}{secure} backlog=4096; root {stage('files')}; }}", "}"]
     if os.geteuid() == 0:
         lines.insert(0, "user root;")
     return "\n".join(lines) + "\n"
 
 
-def nginx(stage, workers=1, cpu=None, name="nginx", extra=(), identity=None):
+def nginx(
+        stage, workers=1, cpu=None, name="nginx", extra=(), identity=None, tls_buffer="16k"):
     needs("nginx")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -245,7 +247,8 @@ def nginx(stage, workers=1, cpu=None, name="nginx", extra=(), identity=None):
     directory = re.sub(r"\W+", "-", name)
     path = stage(directory, "nginx.conf")
     with open(path, "w") as out:
-        out.write(nginx_configuration(stage, port, workers, directory, extra, identity))
+        out.write(nginx_configuration(
+            stage, port, workers, directory, extra, identity, tls_buffer))
     process = stage.start(["nginx", "-c", path], cpu=cpu, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20
     while True:
@@ -267,6 +270,15 @@ def nginx_told(stage, identity=None):
         line for line in text.splitlines()
         if not re.search(r"temp_path|error_log|^pid|^user|^daemon|server \{|certificate", line)]
     return " ".join(line.strip() for line in kept)
+
+
+def compiled(stage, name):
+    """A C program of this directory, built for this run."""
+    compiler = shutil.which("cc") or shutil.which("clang") or fail("no C compiler")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.c")
+    program = stage(name)
+    subprocess.run([compiler, "-O2", "-o", program, source], check=True)
+    return program
 
 
 def in_turn(rounds, *contestants):

@@ -31,6 +31,11 @@ static inline struct event_base *spate_base_new(void) {
   return base;
 }
 
+// Whether an event is added: event_pending(3) without a timeout's arithmetic. The flag is a macro.
+static inline int spate_event_is_added(const struct event *event) {
+  return event->ev_evcallback.evcb_flags & EVLIST_INSERTED;
+}
+
 // event_add(3) with a timeout in microseconds; below zero for none.
 static inline int spate_event_add(struct event *event, long long microseconds) {
   if (microseconds < 0) return event_add(event, 0);

@@ -52,6 +52,17 @@ static inline int spate_stream_socket(int domain) {
 // eventfd(2), a counter, non-blocking and close-on-exec.
 static inline int spate_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
 
+// sendmsg(2) of two stretches of memory.
+static inline ssize_t spate_send_two(int fd, const void *first, size_t first_count,
+                                     const void *second, size_t second_count, int flags) {
+  struct iovec parts[2] = {{(void *)first, first_count}, {(void *)second, second_count}};
+  struct msghdr message;
+  memset(&message, 0, sizeof message);
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  return sendmsg(fd, &message, flags);
+}
+
 // openat2(2): the C library has no wrapper.
 static inline int spate_openat2(int directory, const char *path, uint64_t flags,
                                 uint64_t resolve) {

@@ -60,6 +60,8 @@ package final class ClientConnection: StreamHandler {
     quietTimer = Timer(loop) { [unowned self] in self.tellKernel(self.gathering.becameQuiet()) }
   }
 
+  deinit { stream.handler = nil }
+
   /// Requests sent and not answered to the end.
   package var outstandingCount: Int { requests.count }
 

@@ -60,7 +60,9 @@ extension ServerConnection {
     }
     var byteCount = 0
     if let range, !machine.isHeadRequest {
-      if let content = representation.content {
+      if let content = representation.content, isWhole {
+        stream.send(content)
+      } else if let content = representation.content {
         content.withUnsafeBytes {
           stream.send(UnsafeRawBufferPointer(rebasing: $0[range.offset..<range.end]))
         }

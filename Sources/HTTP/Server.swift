@@ -118,13 +118,13 @@ package final class Server {
   }
 
   func removed(_ connection: ServerConnection) {
-    let place = connection.index
+    let place = Int(connection.index)
     guard place >= 0 else { return }
     connection.index = -1
     let last = connections.removeLast()
     if last !== connection {
       connections[place] = last
-      last.index = place
+      last.index = Int32(place)
     }
     statistics.connections.add(-1)
     handler.connectionClosed(connection)
@@ -143,7 +143,7 @@ package final class Server {
   private func accepted(_ stream: Stream) {
     let address = stream.remote.address.unmapped
     let connection = ServerConnection(stream, server: self)
-    connection.index = connections.count
+    connection.index = Int32(connections.count)
     connections.append(connection)
     let countFromThere = countByAddress[address, default: 0] + 1
     countByAddress[address] = countFromThere

@@ -61,7 +61,7 @@ extension ServerConnection {
     case .finish: finish()
     case .finishResponse:
       // An endless body has no end to wait for: who ends its side of that has gone.
-      if machine.state == .streamingBody, streamsUntilEnded { stream.close() }
+      if machine.state == .streamingBody, streamed?.lastsUntilEnded == true { stream.close() }
     }
   }
 

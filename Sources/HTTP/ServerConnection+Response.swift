@@ -53,17 +53,18 @@ extension ServerConnection {
     fields: (inout [UInt8]) -> Void = { _ in }
   ) {
     guard isOpen else { return source.bodyClosed(on: self) }
-    usesChunks = length == nil && isVersion11
-    streamsUntilEnded = length == nil
+    let usesChunks = length == nil && isVersion11
     let isLast = server.isDraining || (length == nil && !isVersion11)
     writeHead(status, length: length, isLast: isLast) { head in
       if usesChunks { HeadWriter.field(.transferEncoding, Self.chunkedText, to: &head) }
       fields(&head)
     }
     machine.startedStreaming(endsConnection: isLast)
-    self.source = source
+    streamed = StreamedBody(source, usesChunks: usesChunks, lastsUntilEnded: length == nil)
     watchProgress()
   }
+
+  private var usesChunks: Bool { streamed?.usesChunks ?? false }
 
   package func append(_ bytes: [UInt8]) {
     guard isOpen, !bytes.isEmpty, !machine.isHeadRequest else { return }
@@ -88,10 +89,10 @@ extension ServerConnection {
   package func endStreaming() {
     guard isOpen, machine.state == .streamingBody else { return }
     if usesChunks, !machine.isHeadRequest { stream.send(HeadWriter.lastChunk) }
-    let ended = source
-    source = nil
+    let ended = streamed
+    streamed = nil
     finishQueueing(endsConnection: false, mustDrain: stream.queuedByteCount > 0)
-    ended?.bodyClosed(on: self)
+    ended?.source.bodyClosed(on: self)
   }
 
   func writeHead(
@@ -150,7 +151,6 @@ extension ServerConnection {
 
   private func finishQueueing(endsConnection: Bool, mustDrain: Bool) {
     machine.queuedResponse(endsConnection: endsConnection, mustDrain: mustDrain)
-    usesChunks = false
     switch machine.state {
     case .awaitingHead:
       continueInput()

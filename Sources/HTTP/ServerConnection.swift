@@ -10,33 +10,32 @@ import Wire
 /// Lives on its server's loop and belongs to the server until the stream has closed. Idle it is small:
 /// what only a request in parts or a long response needs is in objects of its own for as long.
 package final class ServerConnection: StreamHandler, AlarmHandler {
-  package private(set) var isOpen = true
-  /// Where the server has it.
-  var index = -1
-
+  // The order is that of sizes: idle connections are many.
   let server: Server
   let stream: Stream
-  var machine = StateMachine()
-  var isVersion11 = true
-  var source: (any BodySource)?
-  var usesChunks = false
-  /// The body that is streamed has no length that was told beforehand.
-  var streamsUntilEnded = false
+  package var alarm = Alarm()
 
-  // The request that is arriving: `ServerConnection+Input.swift`.
+  /// The request that is arriving: `ServerConnection+Input.swift`.
   var arrival: Arrival?
-  var isConsuming = false
-  var headStarted = false
-  /// Nothing had arrived behind the last request.
-  var isLastInput = false
+  /// The response that is being made while it leaves.
+  var streamed: StreamedBody?
 
   // What is leaving. Ends are positions in all that the stream sends, so that what was sent can be
   // told when the stream has dropped the rest.
   private var observation: Observation?
   private var uncreditedByteCount = 0
   private var uncreditedEnd = 0
-  package var alarm = Alarm()
   private var sentAtLastCheck = 0
+
+  /// Where the server has it.
+  var index: Int32 = -1
+  var machine = StateMachine()
+  package private(set) var isOpen = true
+  var isVersion11 = true
+  var isConsuming = false
+  var headStarted = false
+  /// Nothing had arrived behind the last request.
+  var isLastInput = false
   private var awaitsHandshake = false
 
   init(_ stream: Stream, server: Server) {
@@ -45,7 +44,10 @@ package final class ServerConnection: StreamHandler, AlarmHandler {
     stream.handler = self
   }
 
-  deinit { server.loop.cancel(self) }
+  deinit {
+    stream.handler = nil
+    server.loop.cancel(self)
+  }
 
   package var remote: Endpoint {
     Endpoint(address: stream.remote.address.unmapped, port: stream.remote.port)
@@ -159,7 +161,7 @@ package final class ServerConnection: StreamHandler, AlarmHandler {
   package func streamDidDrain(_ stream: Stream) {
     creditContent()
     if machine.state == .streamingBody {
-      source?.bodyDrained(on: self)
+      streamed?.source.bodyDrained(on: self)
       return
     }
     endObservation(isComplete: true)
@@ -172,10 +174,10 @@ package final class ServerConnection: StreamHandler, AlarmHandler {
     alarm.cancel()
     creditContent()
     endObservation(isComplete: false)
-    let ended = source
-    source = nil
+    let ended = streamed
+    streamed = nil
     machine.closed()
-    ended?.bodyClosed(on: self)
+    ended?.source.bodyClosed(on: self)
     server.removed(self)
     server.loop.bury(self)
   }
@@ -207,6 +209,20 @@ package final class ServerConnection: StreamHandler, AlarmHandler {
     let unsent = min(uncreditedByteCount, max(0, uncreditedEnd - stream.sentByteCount))
     server.statistics.contentBytes.add(uncreditedByteCount - unsent)
     uncreditedByteCount = unsent
+  }
+}
+
+/// A body that comes bit by bit, and who makes it.
+final class StreamedBody {
+  let source: any BodySource
+  let usesChunks: Bool
+  /// It has no length that was told beforehand.
+  let lastsUntilEnded: Bool
+
+  init(_ source: any BodySource, usesChunks: Bool, lastsUntilEnded: Bool) {
+    self.source = source
+    self.usesChunks = usesChunks
+    self.lastsUntilEnded = lastsUntilEnded
   }
 }
 

@@ -17,8 +17,9 @@ struct FileCache {
   /// Differs in each process, so that nobody can choose names that collide.
   private let seed = UInt64.random(in: .min ... .max)
 
-  /// A file of at most this is held whole: a copy costs less than asking the kernel for it.
-  static let heldFileByteCountMax = 8 * 1024
+  /// A file of at most this is held whole: one call with a copy costs less than a call for the head
+  /// and `sendfile`.
+  static let heldFileByteCountMax = 64 * 1024
   static let contentByteCountMax = 8 << 20
 
   init(capacity: Int) {

@@ -172,6 +172,20 @@ extension Socket {
       }, of: "send")
   }
 
+  /// Two stretches of memory with one call, the first before the second.
+  package func send(
+    _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, moreFollows: Bool
+  ) -> WriteOutcome {
+    let flags = spate_msg_nosignal | (moreFollows ? spate_msg_more : 0)
+    return Self.outcome(
+      systemCall("sendmsg", limit: first.count + second.count) { limit in
+        let firstCount = min(first.count, limit)
+        return spate_send_two(
+          descriptor.rawValue, first.baseAddress, firstCount, second.baseAddress,
+          limit - firstCount, flags)
+      }, of: "sendmsg")
+  }
+
   /// Hands bytes of a file to the connection without bringing them here. `.bytes(0)` means that the
   /// file ends before `offset`.
   package func sendFile(_ file: OpenFile, at offset: Int, byteCount: Int) -> WriteOutcome {

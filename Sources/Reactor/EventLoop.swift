@@ -2,7 +2,8 @@ import CLibevent
 package import Content
 package import Posix
 
-/// Something that has work at the end of a turn: output to flush, a death to announce.
+/// Something that has work at the end of a turn: output that no event of its own brought, a death to
+/// announce.
 package protocol EndOfTurnHandler: AnyObject {
   func turnDidEnd()
 }
@@ -12,7 +13,7 @@ package protocol EndOfTurnHandler: AnyObject {
 package final class EventLoop {
   /// Bytes of the buffer that all reads of a loop share.
   package static let readBufferByteCount = 256 * 1024
-  package static let writeBufferByteCount = 128 * 1024
+  package static let writeBufferByteCount = 256 * 1024
 
   private let base: EventBase
   private let wake: UnsafeMutablePointer<event>

@@ -69,13 +69,13 @@ private final class MailReceiver<Message: Sendable>: WatchHandler {
     try watch?.turnOnOrThrow()
   }
 
-  func watchIsReady(_ watch: Watch) {
+  func watchIsReady(_ direction: Watch.Direction) {
     // First the counter, then the messages: one posted in between wakes the loop again.
     slot.event.clear()
     let content = slot.takeAll()
     for message in content.messages { receiver(message) }
     if content.isClosed {
-      watch.turnOff()
+      watch?.turnOff()
       loop.detach(self)
     }
   }

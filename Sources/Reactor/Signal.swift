@@ -16,7 +16,7 @@ package final class Signal: WatchHandler {
     try watch?.turnOnOrThrow()
   }
 
-  package func watchIsReady(_ watch: Watch) {
+  package func watchIsReady(_ direction: Watch.Direction) {
     source.clear()
     body()
   }

@@ -19,6 +19,8 @@ package final class Listener: WatchHandler {
   private var watch: Watch?
   private var restTimer: Timer?
   private var isPaused = false
+  private var crowd = Crowd()
+  private let pool: OutputPool
   // Given up to take, and turn away, a connection when there are no descriptors left.
   private var spare: FileDescriptor?
 
@@ -38,6 +40,7 @@ package final class Listener: WatchHandler {
       unsentByteCountMax: unsentByteCountMax ?? Stream.kernelUnsentByteCountMax(isTLS: tls != nil))
     if tls != nil { socket.deferAccept() }
     self.loop = loop
+    pool = OutputPool.of(loop)
     self.endpoint = socket.localEndpoint ?? endpoint
     self.tls = tls
     self.accept = accept
@@ -65,26 +68,34 @@ package final class Listener: WatchHandler {
   package func close() {
     watch?.turnOff()
     restTimer?.cancel()
-    if let watch { loop.bury(watch) }
     watch = nil
     socket.close()
     spare = nil
   }
 
-  package func watchIsReady(_ watch: Watch) {
-    for _ in 0..<Self.acceptedPerTurnCountMax where watch.isOn {
+  package func watchIsReady(_ direction: Watch.Direction) {
+    var takenCount = 0
+    while takenCount < Self.acceptedPerTurnCountMax, watch?.isOn == true {
       switch socket.accept() {
       case .accepted(let taken, let remote):
-        acceptedCount += 1
-        let stream = Stream(accepted: taken, loop, remote: remote, tls: tls?.makeSession())
-        accept(stream)
-        stream.beginHandshake()
-      case .wouldBlock: return
-      case .lost: continue
+        takenCount += 1
+        take(taken, from: remote)
+        if crowd.isAlone(after: takenCount) { return }
+      case .wouldBlock: return crowd.ended(takenCount)
+      case .lost: takenCount += 1
       case .failed(let error):
+        takenCount += 1
         guard error.isOutOfDescriptors, turnOneAway() else { return rest() }
       }
     }
+  }
+
+  private func take(_ taken: consuming Socket, from remote: Endpoint) {
+    acceptedCount += 1
+    let stream = Stream(
+      accepted: taken, loop, pool: pool, remote: remote, tls: tls?.makeSession())
+    accept(stream)
+    stream.begin()
   }
 
   /// Gives the spare descriptor up for one connection, refuses that, and gets a spare again.
@@ -116,7 +127,7 @@ package final class Listener: WatchHandler {
   }
 
   private func turnOn() {
-    if let watch, !watch.turnOn() { rest() }
+    if watch?.turnOn() == false { rest() }
   }
 
   private func rest() {
@@ -129,5 +140,26 @@ package final class Listener: WatchHandler {
       do { spare = try .spare() } catch { return rest() }
     }
     if !isPaused { turnOn() }
+  }
+}
+
+/// Whether connections come one by one. Then asking for another each time would be in vain, and the
+/// kernel makes a whole socket before it says so; in a crowd, one wake takes many.
+struct Crowd {
+  /// Wakes between two looks at whether a second connection waits.
+  private static let lookInterval = 16
+
+  private var wakesUntilLook = 0
+
+  /// - Parameter takenCount: in this wake.
+  mutating func isAlone(after takenCount: Int) -> Bool {
+    guard takenCount == 1, wakesUntilLook > 0 else { return false }
+    wakesUntilLook -= 1
+    return true
+  }
+
+  /// A wake looked until nothing was left.
+  mutating func ended(_ takenCount: Int) {
+    wakesUntilLook = takenCount > 1 ? 0 : Self.lookInterval
   }
 }

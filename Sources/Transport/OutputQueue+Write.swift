@@ -49,7 +49,7 @@ extension OutputQueue {
         if let tls {
           tls.write(segment, to: socket, pool: pool, byteCountMax: sendableByteCount)
         } else {
-          send(segment, to: socket, byteCountMax: sendableByteCount)
+          send(segment, to: socket, byteCountMax: sendableByteCount, isLast: isLast)
         }
       if stops(outcome, &progress, pool) { break }
       if let tls, tls.wantsFlush, stops(tls.flush(to: socket), &progress) { return progress }
@@ -72,7 +72,7 @@ extension OutputQueue {
   ) -> Bool {
     switch outcome {
     case .wrote(let count, let asked):
-      removeFirst(count, to: pool)
+      remove(count, to: pool)
       progress.byteCount += count
       if count == asked { return false }
       progress.end = .blocked
@@ -96,20 +96,31 @@ extension OutputQueue {
   }
 
   private func send(
-    _ segment: Segment, to socket: borrowing Socket, byteCountMax: Int
+    _ segment: Segment, to socket: borrowing Socket, byteCountMax: Int, isLast: Bool
   ) -> SegmentOutcome {
+    // The last bytes wait for the socket's end, which comes at once and leaves with them.
+    let moreFollows = hasMoreThanOneSegment || isLast
     switch segment {
     case .buffer(let buffer, let unsent):
       let bytes = UnsafeRawBufferPointer(rebasing: buffer[unsent])
-      return outcome(
-        socket.send(bytes, moreFollows: hasMoreThanOneSegment), asked: bytes.count)
+      guard let second else {
+        return outcome(socket.send(bytes, moreFollows: moreFollows), asked: bytes.count)
+      }
+      // A head and a body that memory has leave with one call.
+      return second.array.withUnsafeBytes { all in
+        let behind = UnsafeRawBufferPointer(
+          rebasing: all[second.unsent].prefix(byteCountMax))
+        let moreFollows = isLast || !second.isLast || behind.count < second.unsent.count
+        return outcome(
+          socket.send(bytes, behind, moreFollows: moreFollows), asked: bytes.count + behind.count)
+      }
     case .array(let array, let unsent):
       return array.withUnsafeBytes { all in
         let count = min(unsent.count, byteCountMax)
         let bytes = UnsafeRawBufferPointer(
           rebasing: all[unsent.lowerBound..<unsent.lowerBound + count])
         return outcome(
-          socket.send(bytes, moreFollows: hasMoreThanOneSegment || count < unsent.count),
+          socket.send(bytes, moreFollows: moreFollows || count < unsent.count),
           asked: count)
       }
     case .file(let file, let unsent):

@@ -17,6 +17,12 @@ struct OutputQueue {
     case buffer(UnsafeMutableRawBufferPointer, unsent: Range<Int>)
     case array([UInt8], unsent: Range<Int>)
     case file(OpenFile, unsent: Range<Int>)
+
+    fileprivate var unsentByteCount: Int {
+      switch self {
+      case .buffer(_, let unsent), .array(_, let unsent), .file(_, let unsent): unsent.count
+      }
+    }
   }
 
   /// Most queues never hold more than one segment: that one needs no storage of its own.
@@ -30,6 +36,11 @@ struct OutputQueue {
 
   var isEmpty: Bool { first == nil }
   var hasMoreThanOneSegment: Bool { !rest.isEmpty }
+  /// The bytes behind the first segment, if they are an array's.
+  var second: (array: [UInt8], unsent: Range<Int>, isLast: Bool)? {
+    guard case .array(let array, let unsent)? = rest.first else { return nil }
+    return (array, unsent, rest.count == 1)
+  }
 
   mutating func append(_ bytes: UnsafeRawBufferPointer, from pool: BufferPool) {
     var rest = bytes
@@ -62,8 +73,18 @@ struct OutputQueue {
     byteCount += slice.range.end - offset
   }
 
+  /// Counts the next bytes as sent, of however many segments they are.
+  mutating func remove(_ count: Int, to pool: BufferPool) {
+    var left = count
+    while left > 0, let segment = first {
+      let part = min(left, segment.unsentByteCount)
+      removeFirst(part, to: pool)
+      left -= part
+    }
+  }
+
   /// Counts bytes of the first segment as sent.
-  mutating func removeFirst(_ count: Int, to pool: BufferPool) {
+  private mutating func removeFirst(_ count: Int, to pool: BufferPool) {
     byteCount -= count
     switch first {
     case .buffer(let buffer, let unsent)?:

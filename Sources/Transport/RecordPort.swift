@@ -7,12 +7,18 @@ import Reactor
 /// reads comes from the socket whose call runs, and what it writes gathers in the loop's write
 /// buffer, so that several records leave with one call. Between two calls it holds nothing.
 final class RecordPort {
-  /// Records are sent when so many bytes have gathered: four full ones.
-  static let flushByteCount = 64 * 1024
+  /// Records are sent when so many bytes have gathered: eight full ones. What a connection keeps that
+  /// its kernel does not take is little more.
+  static let flushByteCount = 128 * 1024
+  /// What is read of a file at once: four full records.
+  static let windowByteCount = 4 * TLSSession.recordByteCountMax
 
   /// Each session holds a reference of OpenSSL's own; they live on this loop, as this does.
   let bio: OpaquePointer
   private let buffer: UnsafeMutableRawBufferPointer
+  /// For bytes of a file on their way into records; empty again when the call that filled it returns.
+  let window = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: RecordPort.windowByteCount, alignment: 4096)
   private var byteCount = 0
   /// What did not fit behind the rest, in the same order.
   private var overflow: [UInt8] = []
@@ -34,7 +40,10 @@ final class RecordPort {
     BIO_set_init(bio, 1)
   }
 
-  deinit { BIO_free(bio) }
+  deinit {
+    BIO_free(bio)
+    window.deallocate()
+  }
 
   var isFull: Bool { byteCount >= Self.flushByteCount }
   var isEmpty: Bool { byteCount == 0 && overflow.isEmpty }

@@ -15,44 +15,45 @@ extension Stream {
   }
 
   /// The queue begins with bytes that are not in memory.
-  func awaitFile() {
-    fileWait.isBlocking = true
-    fileWait.readsAhead = true
+  func awaitFile(_ output: Output) {
+    output.fileWait.isBlocking = true
+    output.fileWait.readsAhead = true
     // The next stretch may be on its way already.
-    guard fileWait.read == nil else { return }
-    if !beginRead() { output.noteResident() }
-    if fileWait.read == nil { fileWait.isBlocking = false }
+    guard output.fileWait.read == nil else { return }
+    if !beginRead(output) { output.queue.noteResident() }
+    if output.fileWait.read == nil { output.fileWait.isBlocking = false }
   }
 
   /// Has one stretch read beyond the one that is leaving.
-  func readAhead() {
-    guard fileWait.readsAhead, fileWait.read == nil,
-      output.residentByteCount <= OpenFile.stretchByteCount
+  func readAhead(_ output: Output) {
+    guard output.fileWait.readsAhead, output.fileWait.read == nil,
+      output.queue.residentByteCount <= OpenFile.stretchByteCount
     else { return }
-    guard let next = output.nextStretch else { return }
-    guard next.file.isResident(next.range, now: loop.now) else { return _ = beginRead() }
-    fileWait.readsAhead = false
-    output.noteResident()
+    guard let next = output.queue.nextStretch else { return }
+    guard next.file.isResident(next.range, now: loop.now) else { return _ = beginRead(output) }
+    output.fileWait.readsAhead = false
+    output.queue.noteResident()
   }
 
   /// False when no worker takes it.
-  private func beginRead() -> Bool {
-    guard let next = output.nextStretch else { return true }
-    fileWait.read = loop.fileReads.begin(next, next: output.stretchAfterNext) {
+  private func beginRead(_ output: Output) -> Bool {
+    guard let next = output.queue.nextStretch else { return true }
+    output.fileWait.read = loop.fileReads.begin(next, next: output.queue.stretchAfterNext) {
       [unowned self] failure in
       self.readEnded(next, failure)
     }
-    return fileWait.read != nil
+    return output.fileWait.read != nil
   }
 
   private func readEnded(_ read: FileSlice, _ failure: SystemError?) {
-    fileWait.read = nil
-    fileWait.isBlocking = false
+    guard let output else { return }
+    output.fileWait.read = nil
+    output.fileWait.isBlocking = false
     if let failure { return end(.failed(failure)) }
-    if let next = output.nextStretch, next.file === read.file, next.range == read.range {
-      output.noteResident()
+    if let next = output.queue.nextStretch, next.file === read.file, next.range == read.range {
+      output.queue.noteResident()
     }
-    readAhead()
+    readAhead(output)
     if hasUnsentOutput { schedule() }
   }
 }

@@ -4,37 +4,66 @@ package import Reactor
 // MARK: - The loop's calls
 
 extension Stream: WatchHandler, EndOfTurnHandler {
-  package func watchIsReady(_ watch: Watch) {
+  package func watchIsReady(_ direction: Watch.Direction) {
+    let settles = beginEvent()
+    react(to: direction)
+    if settles { settle() }
+  }
+
+  private func react(to direction: Watch.Direction) {
     switch state {
     case .connecting: finishConnecting()
     case .handshaking: continueHandshake()
     case .open, .draining:
-      if watch === readWatch {
-        tellReadable()
-      } else {
+      switch direction {
+      case .read: tellReadable()
+      case .write:
         isBlocked = false
-        if hasUnsentOutput { flushOutput() } else { watch.turnOff() }
-        // Or the farewell.
-        if case .draining = state { schedule() }
+        if !hasUnsentOutput { writeWatch?.turnOff() }
         // A TLS read may have been what waited for room.
         noteBufferedInput()
       }
-    case .lingering: discardInput()
+    case .lingering(let linger): discardInput(linger)
     case .closed: break
     }
   }
 
   package func turnDidEnd() {
-    if hasOutputToFlush { flushOutput() }
-    // From here on, what the handler does is for the next turn; and so is the rest of a share.
-    isScheduled = false
-    if hasOutputToFlush { schedule() }
     if owesReadable, !isReadingPaused, canFlush {
       owesReadable = false
       tellReadable()
-      // A connection that was just taken is watched from here on.
-      if case .open = state, !isReadingPaused, !hasSeenEnd { turnOn(readWatch) }
     }
+    settle()
+  }
+
+  /// A connection that a listener took, with a handler by now. The first request is often there
+  /// already: only when it is not, or when more may come, is the descriptor watched.
+  func begin() {
+    let settles = beginEvent()
+    if case .handshaking = state {
+      watchReading()
+      if isHandshaking { continueHandshake() }
+    } else if canFlush, !isReadingPaused {
+      tellReadable()
+    }
+    if settles { settle() }
+    if case .open = state, !isReadingPaused, !hasSeenEnd { watchReading() }
+  }
+
+  /// What an event brings is sent before the next one's, while it is at hand and so that a thousand
+  /// connections need one buffer; what comes otherwise, at the end of the turn.
+  /// - Returns: whether `settle` is to follow; not when the end of the turn will see to it.
+  private func beginEvent() -> Bool {
+    guard !isScheduled else { return false }
+    isScheduled = true
+    return true
+  }
+
+  private func settle() {
+    if hasOutputToFlush { flushOutput() }
+    // From here on, what the handler does is for the end of a turn; and so is the rest of a share.
+    isScheduled = false
+    if hasOutputToFlush || owesReadable && !isReadingPaused && canFlush { schedule() }
     if owesDrained, canFlush, !hasUnsentOutput { didDrain() }
     if case .draining = state, !hasUnsentOutput, saidFarewell() { beginLingering() }
     announceClose()
@@ -42,8 +71,7 @@ extension Stream: WatchHandler, EndOfTurnHandler {
 
   private func didDrain() {
     owesDrained = false
-    guard let handler else { return end(.local) }
-    handler.streamDidDrain(self)
+    tellHandlerOrEnd { $0.streamDidDrain(self) }
   }
 
   private func finishConnecting() {
@@ -52,16 +80,11 @@ extension Stream: WatchHandler, EndOfTurnHandler {
     if let error = socket.pendingError { return end(.failed(error)) }
     if tls != nil {
       state = .handshaking
-      turnOn(readWatch)
+      watchReading()
       if isHandshaking { continueHandshake() }
     } else {
       didOpen(tellsHandler: true)
     }
-  }
-
-  /// The client's greeting is there when a listener takes its connection: no turn need pass.
-  func beginHandshake() {
-    if isHandshaking { continueHandshake() }
   }
 
   private func continueHandshake() {
@@ -82,12 +105,44 @@ extension Stream: WatchHandler, EndOfTurnHandler {
 
   private func didOpen(tellsHandler: Bool) {
     state = .open
-    if isReadingPaused { readWatch?.turnOff() } else { turnOn(readWatch) }
+    if isReadingPaused { readWatch?.turnOff() } else { watchReading() }
     guard canFlush else { return }
     if hasUnsentOutput { schedule() }
-    guard tellsHandler else { return }
-    guard let handler else { return end(.local) }
-    handler.streamDidConnect(self)
+    if tellsHandler { tellHandlerOrEnd { $0.streamDidConnect(self) } }
+  }
+}
+
+// MARK: - Watching and telling
+
+extension Stream {
+  func watchReading() {
+    if readWatch == nil {
+      guard socket.isOpen else { return }
+      readWatch = Watch(loop, socket.rawDescriptor, .read, handler: self)
+    }
+    if readWatch?.turnOn() == false { endUnwatched() }
+  }
+
+  func awaitWritable() {
+    isBlocked = true
+    if writeWatch == nil {
+      writeWatch = Watch(loop, socket.rawDescriptor, .write, handler: self)
+    }
+    if writeWatch?.turnOn() == false { endUnwatched() }
+  }
+
+  private func endUnwatched() {
+    end(.failed(SystemError(code: SystemError.noSpace, call: "epoll_ctl")))
+  }
+
+  /// The handler lives as long as its call, whatever it lets go.
+  func tellHandler(_ call: (any StreamHandler) -> Void) {
+    guard let handler else { return }
+    withExtendedLifetime(handler) { call(handler) }
+  }
+
+  func tellHandlerOrEnd(_ call: (any StreamHandler) -> Void) {
+    if handler == nil { end(.local) } else { tellHandler(call) }
   }
 }
 
@@ -111,18 +166,16 @@ extension Stream {
 
   private func beginLingering() {
     if hasSeenEnd || !lingers || socket.shutdownSending() != nil { return end(.local) }
-    state = .lingering
-    writeWatch?.turnOff()
-    turnOn(readWatch)
     let timer = Timer(loop) { [unowned self] in end(.local) }
     timer.schedule(after: lingerDurationMax)
-    linger = Linger(timer)
+    state = .lingering(Linger(timer))
+    writeWatch?.turnOff()
+    watchReading()
   }
 
-  private func discardInput() {
+  private func discardInput(_ linger: Linger) {
     switch socket.receive(into: loop.readBuffer) {
     case .bytes(let count):
-      guard let linger else { return end(.local) }
       linger.byteCount += count
       if linger.byteCount > Self.lingerByteCountMax { end(.local) }
     case .wouldBlock: break
@@ -131,28 +184,27 @@ extension Stream {
   }
 
   /// Terminate: no more callbacks but the last, no more watches. The descriptor closes and the
-  /// handler is told at the end of the turn.
+  /// handler is told when the event is over, or at the end of the turn.
   func end(_ reason: CloseReason) {
-    if case .closed = state { return }
+    switch state {
+    case .closed: return
+    case .lingering(let linger): linger.timer.cancel()
+    case .connecting, .handshaking, .open, .draining: break
+    }
     state = .closed(reason)
     readWatch?.turnOff()
     writeWatch?.turnOff()
-    linger?.timer.cancel()
-    fileWait = FileWait()
-    output.removeAll(to: loop.bufferPool)
+    dropOutput()
     schedule()
   }
 
   private func announceClose() {
     guard case .closed(let reason) = state, !hasAnnouncedClose else { return }
     hasAnnouncedClose = true
-    readWatch = nil
-    writeWatch = nil
-    linger = nil
     tls?.detach()
     socket.close()
     loop.bury(self)
-    handler?.streamDidClose(self, reason)
+    tellHandler { $0.streamDidClose(self, reason) }
   }
 }
 

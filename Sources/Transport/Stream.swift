@@ -2,8 +2,9 @@ package import Content
 package import Posix
 package import Reactor
 
-/// A TCP connection, plain or TLS, on one loop. What is sent is queued and leaves at the end of the
-/// turn; no call here waits, and no call here calls the handler back.
+/// A TCP connection, plain or TLS, on one loop. What is sent is queued and leaves when the event that
+/// the handler was told of is over, or at the end of the turn; no call here waits, and no call here
+/// calls the handler back.
 package final class Stream {
   /// What a connection may send in one turn before the others have theirs.
   static let sentPerTurnByteCountMax = 1024 * 1024
@@ -24,30 +25,34 @@ package final class Stream {
     /// Open, and to be shut down once everything is sent.
     case draining
     /// All sent and said so; what arrives is thrown away until the end or the deadline.
-    case lingering
+    case lingering(Linger)
     // Out of line: every stream would be as large as the longest reason.
     indirect case closed(CloseReason)
   }
 
-  package weak var handler: (any StreamHandler)?
-  package let remote: Endpoint
-  package let loop: EventLoop
+  // The order is that of sizes: idle connections are many.
 
-  var socket: Socket
-  var state: State
+  /// Takes itself out before it dies.
+  package unowned(unsafe) var handler: (any StreamHandler)?
+  package let loop: EventLoop
   let tls: TLSSession?
-  var output = OutputQueue()
+  private let pool: OutputPool
+  /// Only while something is to be sent.
+  private(set) var output: Output?
+  var state: State
   var readWatch: Watch?
   var writeWatch: Watch?
-  var linger: Linger?
+  /// Bytes handed to the kernel since the beginning; of TLS, before encryption.
+  package private(set) var sentByteCount = 0
+  package let remote: Endpoint
+  private var lingerMilliseconds: Int32 = 2_000
+  var socket: Socket
 
   var isScheduled = false
   var isReadingPaused = false
   var hasSeenEnd = false
   /// The kernel takes no more; the write watch will tell.
   var isBlocked = false
-  /// Bytes of a file are being brought into memory.
-  var fileWait = FileWait()
   var owesDrained = false
   var owesReadable = false
   /// Waits for the other side's end before it closes.
@@ -63,44 +68,35 @@ package final class Stream {
     get { .milliseconds(lingerMilliseconds) }
     set { lingerMilliseconds = Int32(newValue.nanoseconds / 1_000_000) }
   }
-  private var lingerMilliseconds: Int32 = 2_000
-
-  /// Bytes handed to the kernel since the beginning; of TLS, before encryption.
-  package private(set) var sentByteCount = 0
 
   private init(
-    _ loop: EventLoop, _ socket: consuming Socket, remote: Endpoint, state: State, tls: TLSSession?
+    _ loop: EventLoop, _ socket: consuming Socket, pool: OutputPool, remote: Endpoint,
+    state: State, tls: TLSSession?
   ) {
     self.loop = loop
+    self.pool = pool
     self.remote = remote
     self.state = state
     self.tls = tls
     self.socket = socket
-    if self.socket.isOpen {
-      readWatch = Watch(loop, self.socket.rawDescriptor, .read, handler: self)
-    }
   }
 
   deinit {
     // The watches first: they must not outlive the descriptor.
     readWatch = nil
     writeWatch = nil
-    output.removeAll(to: loop.bufferPool)
+    dropOutput()
   }
 
-  /// A connection that a listener took, with the options that its listener was tuned to. The first
-  /// request is often there by the end of the turn: only when it is not is the descriptor watched.
+  /// A connection that a listener took, with the options that its listener was tuned to. It does
+  /// nothing before `begin()`.
   convenience init(
-    accepted socket: consuming Socket, _ loop: EventLoop, remote: Endpoint, tls: TLSSession?
+    accepted socket: consuming Socket, _ loop: EventLoop, pool: OutputPool, remote: Endpoint,
+    tls: TLSSession?
   ) {
     tls?.attach(to: socket.rawDescriptor, loop)
-    self.init(loop, socket, remote: remote, state: tls == nil ? .open : .handshaking, tls: tls)
-    if tls == nil {
-      owesReadable = true
-      schedule()
-    } else {
-      turnOn(readWatch)
-    }
+    self.init(
+      loop, socket, pool: pool, remote: remote, state: tls == nil ? .open : .handshaking, tls: tls)
   }
 
   /// Begins to connect; success and failure are told to the handler, never before the end of this
@@ -110,6 +106,7 @@ package final class Stream {
     _ loop: EventLoop, to endpoint: Endpoint, tls: TLSClient? = nil, serverName: String? = nil,
     expecting fingerprint: TLSFingerprint? = nil
   ) -> Stream {
+    let pool = OutputPool.of(loop)
     do throws(SystemError) {
       let socket = try Socket.connecting(to: endpoint)
       socket.tune(unsentByteCountMax: kernelUnsentByteCountMax(isTLS: tls != nil))
@@ -121,11 +118,13 @@ package final class Stream {
             to: endpoint, serverName: serverName ?? endpoint.address.description)
         }
       session?.attach(to: socket.rawDescriptor, loop)
-      let stream = Stream(loop, socket, remote: endpoint, state: .connecting, tls: session)
+      let stream = Stream(
+        loop, socket, pool: pool, remote: endpoint, state: .connecting, tls: session)
       stream.awaitWritable()
       return stream
     } catch {
-      let stream = Stream(loop, .closed(), remote: endpoint, state: .connecting, tls: nil)
+      let stream = Stream(
+        loop, .closed(), pool: pool, remote: endpoint, state: .connecting, tls: nil)
       stream.end(.failed(error))
       return stream
     }
@@ -150,12 +149,12 @@ package final class Stream {
 
   /// What is to be sent next is being read from a disk: that nothing leaves is not the other side's
   /// fault.
-  package var isAwaitingFile: Bool { fileWait.isBlocking }
+  package var isAwaitingFile: Bool { output?.fileWait.isBlocking ?? false }
 
   package var local: Endpoint? { socket.isOpen ? socket.localEndpoint : nil }
 
   /// Bytes sent by the owner that the kernel does not have yet.
-  package var queuedByteCount: Int { output.byteCount }
+  package var queuedByteCount: Int { output?.queue.byteCount ?? 0 }
 
   /// For tests that want small buffers in the kernel.
   package func setKernelBufferByteCounts(
@@ -220,7 +219,7 @@ extension Stream {
     isReadingPaused = false
     switch state {
     case .open, .draining:
-      if !hasSeenEnd { turnOn(readWatch) }
+      if !hasSeenEnd { watchReading() }
       noteBufferedInput()
     case .connecting, .handshaking, .lingering, .closed: break
     }
@@ -234,8 +233,7 @@ extension Stream {
   }
 
   func tellReadable() {
-    guard let handler else { return end(.local) }
-    handler.streamIsReadable(self)
+    tellHandlerOrEnd { $0.streamIsReadable(self) }
     noteBufferedInput()
   }
 
@@ -253,14 +251,14 @@ extension Stream {
   /// Queues bytes; nothing happens on a stream that is shut down or closed.
   package func send(_ bytes: [UInt8]) {
     guard acceptsOutput, !bytes.isEmpty else { return }
-    output.append(bytes, from: loop.bufferPool)
+    openOutput().queue.append(bytes, from: loop.bufferPool)
     schedule()
   }
 
   /// Queues a copy of the bytes.
   package func send(_ bytes: UnsafeRawBufferPointer) {
     guard acceptsOutput, !bytes.isEmpty else { return }
-    output.append(bytes, from: loop.bufferPool)
+    openOutput().queue.append(bytes, from: loop.bufferPool)
     schedule()
   }
 
@@ -268,7 +266,7 @@ extension Stream {
   /// brought there by workers; only this stream waits for that.
   package func send(_ slice: FileSlice) {
     guard acceptsOutput else { return }
-    output.append(slice, from: loop.bufferPool, fillsLastBuffer: tls != nil)
+    openOutput().queue.append(slice, from: loop.bufferPool, fillsLastBuffer: tls != nil)
     schedule()
   }
 
@@ -315,15 +313,17 @@ extension Stream {
   }
 
   /// In the queue, or as records that the kernel did not take yet.
-  var hasUnsentOutput: Bool { !output.isEmpty || tls?.holdsOutput == true }
+  var hasUnsentOutput: Bool { output != nil || tls?.holdsOutput == true }
 
   /// There is something to send, and nothing known that it has to wait for.
   var hasOutputToFlush: Bool {
-    canFlush && !isBlocked && !fileWait.isBlocking && hasUnsentOutput
+    canFlush && !isBlocked && hasUnsentOutput && !isAwaitingFile
   }
 
   func flushOutput() {
-    let outcome = output.write(
+    // Without one there may still be records that the kernel refused.
+    let output = openOutput()
+    let outcome = output.queue.write(
       to: socket, tls: tls, pool: loop.bufferPool, byteCountMax: Self.sentPerTurnByteCountMax,
       isLast: isDraining && !hasNotifiedClose, now: loop.now)
     if outcome.hasNotifiedClose {
@@ -346,23 +346,27 @@ extension Stream {
     case .absent:
       isBlocked = false
       writeWatch?.turnOff()
-      awaitFile()
-      if !fileWait.isBlocking { schedule() }
+      awaitFile(output)
+      if !output.fileWait.isBlocking { schedule() }
     case .failed(let reason): return end(reason)
     }
-    readAhead()
+    if output.queue.isEmpty { dropOutput() } else { readAhead(output) }
   }
 
-  func turnOn(_ watch: Watch?) {
-    guard let watch, !watch.turnOn() else { return }
-    end(.failed(SystemError(code: SystemError.noSpace, call: "epoll_ctl")))
+  private func openOutput() -> Output {
+    if let output { return output }
+    let opened = pool.take()
+    output = opened
+    return opened
   }
 
-  func awaitWritable() {
-    isBlocked = true
-    let watch = writeWatch ?? Watch(loop, socket.rawDescriptor, .write, handler: self)
-    writeWatch = watch
-    turnOn(watch)
+  /// What is queued is lost; for another stream there is nothing of it left.
+  func dropOutput() {
+    guard let dropped = output else { return }
+    output = nil
+    dropped.queue.removeAll(to: loop.bufferPool)
+    dropped.fileWait.read = nil
+    pool.giveBack(dropped)
   }
 
   func schedule() {

@@ -14,7 +14,7 @@ package protocol StreamHandler: AnyObject {
   /// Everything sent so far was handed to the kernel.
   func streamDidDrain(_ stream: Stream)
 
-  /// Exactly once, at the end of the turn in which it happened or of the next.
+  /// Exactly once, after the event in which it happened, at the latest at the end of the next turn.
   func streamDidClose(_ stream: Stream, _ reason: CloseReason)
 }
 

@@ -249,10 +249,12 @@ extension TLSSession {
     }
   }
 
-  /// Writes at most one record of a segment, or with the kernel's records as much as it takes.
+  /// Writes at most one record of bytes and a few of a file, or with the kernel's records as much as
+  /// it takes.
   ///
   /// A record that met a full socket is inside OpenSSL already and leaves with the next call, which
-  /// must offer the same bytes again: so what is offered depends on the segment alone.
+  /// must offer the same bytes again: so what is offered depends on the segment alone. The port is
+  /// never full.
   func write(
     _ segment: OutputQueue.Segment, to socket: borrowing Socket, pool: BufferPool,
     byteCountMax: Int
@@ -265,7 +267,7 @@ extension TLSSession {
     case .file(let file, let unsent):
       return kernelSends
         ? sendFile(file, unsent, to: socket, byteCountMax: byteCountMax)
-        : write(file, unsent, pool)
+        : write(file, unsent, byteCountMax: byteCountMax)
     }
   }
 
@@ -278,20 +280,30 @@ extension TLSSession {
     return .wrote(count, asked: count)
   }
 
-  /// Through user space: from the page cache into a borrowed buffer, one record at a time.
-  private func write(_ file: OpenFile, _ unsent: Range<Int>, _ pool: BufferPool) -> SegmentOutcome {
-    let buffer = pool.take()
-    defer { pool.giveBack(buffer) }
-    let window = UnsafeMutableRawBufferPointer(
-      rebasing: buffer[..<min(unsent.count, Self.recordByteCountMax)])
+  /// Through user space: from the page cache into the port's window, and from there as records.
+  private func write(
+    _ file: OpenFile, _ unsent: Range<Int>, byteCountMax: Int
+  ) -> SegmentOutcome {
+    guard let port else { preconditionFailure("records that the kernel does not make gather") }
+    let asked = min(unsent.count, byteCountMax, port.window.count)
+    let window = UnsafeMutableRawBufferPointer(rebasing: port.window[..<asked])
     do throws(SystemError) {
-      guard try file.read(into: window, at: unsent.lowerBound) == window.count else {
+      guard try file.read(into: window, at: unsent.lowerBound) == asked else {
         return .failed(.fileTooShort)
       }
     } catch {
       return .failed(.failed(error))
     }
-    return write(UnsafeRawBufferPointer(window))
+    var written = 0
+    while written < asked {
+      // Each call makes one record.
+      switch write(UnsafeRawBufferPointer(rebasing: window[written...])) {
+      case .wrote(let count, _): written += count
+      case .blocked: preconditionFailure("the port takes every record")
+      case .failed(let reason): return .failed(reason)
+      }
+    }
+    return .wrote(asked, asked: asked)
   }
 
   private func sendFile(

@@ -139,19 +139,19 @@ final class RawClient: WatchHandler {
   func close() {
     readWatch?.turnOff()
     writeWatch?.turnOff()
-    for watch in [readWatch, writeWatch] { if let watch { loop.bury(watch) } }
-    (readWatch, writeWatch) = (nil, nil)
+    readWatch = nil
+    writeWatch = nil
     socket.close()
   }
 
-  func watchIsReady(_ watch: Watch) {
-    if watch === writeWatch { return flush() }
+  func watchIsReady(_ direction: Watch.Direction) {
+    if direction == .write { return flush() }
     switch socket.receive(into: loop.readBuffer) {
     case .bytes(let count): received += loop.readBuffer[..<count]
     case .wouldBlock: break
     case .end, .failed:
       isOver = true
-      watch.turnOff()
+      readWatch?.turnOff()
     }
   }
 

@@ -88,7 +88,7 @@ import Testing
   @Test func aWatchTellsForAsLongAsItIsOn() throws {
     final class Counter: WatchHandler {
       var count = 0
-      func watchIsReady(_ watch: Watch) { count += 1 }
+      func watchIsReady(_ direction: Watch.Direction) { count += 1 }
     }
     let loop = try EventLoop()
     let event = try EventDescriptor()

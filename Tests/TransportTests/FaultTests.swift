@@ -52,6 +52,33 @@ import Testing
     #expect(server.closes == [.local])
   }
 
+  /// A head and an array leave with one call, wherever the kernel stops in it.
+  @Test(arguments: [1, 3, 4, 5, 9_000, 59_999, 60_003])
+  func aCallOfTwoPartsIsCutAnywhere(_ limit: Int) throws {
+    let loop = try EventLoop()
+    let body = pattern(60_000)
+    let faults: [SystemCalls.Fault] = [
+      .init("sendmsg", .failure(EINTR)), .init("sendmsg", .limit(limit)),
+      .init("send", .failure(EAGAIN), skipping: 1), .init("sendmsg", .failure(EAGAIN)),
+    ]
+    try SystemCalls.withFaults(faults) {
+      let server = try TestServer(loop) { recorder in
+        recorder.onReadable = { recorder, _ in
+          recorder.stream.send(Array("head".utf8))
+          recorder.stream.send(body)
+          recorder.stream.send(Array("tail".utf8))
+          recorder.stream.shutdownAfterDrain()
+        }
+      }
+      let client = Recorder(.connect(loop, to: server.endpoint))
+      client.onConnect = { $0.stream.send([1]) }
+      client.onEnd = { $0.stream.close() }
+      loop.run { client.isClosed && server.taken.first?.isClosed == true }
+      #expect(client.received == Array("head".utf8) + body + Array("tail".utf8))
+      #expect(server.taken[0].closes == [.local])
+    }
+  }
+
   @Test(arguments: ["send", "sendfile"]) func aResetWhileSending(_ call: String) throws {
     // The client's one send comes first.
     let skipping = call == "send" ? 1 : 0

@@ -28,6 +28,8 @@ final class Recorder: StreamHandler {
     stream.handler = self
   }
 
+  deinit { stream.handler = nil }
+
   var isClosed: Bool { !closes.isEmpty }
 
   func streamIsReadable(_ stream: Transport.Stream) {
