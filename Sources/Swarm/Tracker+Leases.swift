@@ -13,9 +13,10 @@ extension Tracker {
     }
     let pieceByteCount = tables[tableIndex]!.geometry.pieceByteCount
     let leasedByteCount = tables[tableIndex]!.leasedPieceCount * pieceByteCount
+    let isLarge = tables[tableIndex]!.members.count >= limits.largeMemberCount
     let period = ServicePolicy.period(
       byteCount: pieceByteCount, lineByteRate: max(peer.originRate, report.peerByteRate),
-      base: limits.targetPeriod)
+      base: isLarge ? limits.leasePeriod / 2 : limits.leasePeriod)
     let byteCountMax = max(
       limits.leasedByteCountMin, Int(Double(sendRate) * period.seconds))
     let promisedByteCount = leasedByteCount + originBacklogByteCount
@@ -28,7 +29,9 @@ extension Tracker {
       queueShare: Double(promisedByteCount) / Double(max(1, byteCountMax)),
       isSlow: isSlow(report, peer: peer, tableIndex: tableIndex, index: index),
       repeatPieceCount: repeatPieceCount(tableIndex: tableIndex), deadline: now + term, now: now)
-    guard request.roomPieceCount > 0 || report.isStarving else { return [] }
+    // Whoever comes for the first time knows nobody: that is no reason to crowd the origin's line.
+    let isLost = report.isStarving && tables[tableIndex]!.members[index].toldMemberCount > 0
+    guard request.roomPieceCount > 0 || isLost else { return [] }
     let runs = tables[tableIndex]!.lease(request, at: index)
     if !runs.isEmpty { schedule(.leases(table: UInt32(tableIndex)), slot: slot, at: now + term) }
     return runs.map { Lease(run: $0, term: term) }

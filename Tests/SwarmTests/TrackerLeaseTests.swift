@@ -147,6 +147,22 @@ import Testing
       fixture.say(2, Fixture.nothing, wanted: 8, starving: true, port: 0)?.leases.isEmpty == false)
   }
 
+  /// Whoever comes knows nobody yet; a crowd of newcomers would fill the origin's line for seconds.
+  @Test func newcomersDoNotGetMoreThanTheOriginCanSendSoon() {
+    var limits = TrackerLimits()
+    limits.leasedByteCountMin = 4 * Geometry.pieceByteCountMin
+    var fixture = Fixture(pieceCount: 64, limits: limits)
+    var leasedCount = 0
+    for number in 1...20 {
+      let leases = fixture.say(number, Fixture.nothing, wanted: 64, starving: true)!.leases
+      leasedCount += Fixture.pieces(leases).count
+    }
+    #expect(leasedCount == 4)
+    // One that was told of all and still has nothing to ask for is not left waiting.
+    let again = fixture.say(20, Fixture.nothing, wanted: 64, starving: true)!.leases
+    #expect(Fixture.pieces(again).count == 1)
+  }
+
   @Test func aStarvingPeerGetsWhatItsDeadSourceHeld() {
     var fixture = Fixture(pieceCount: 4)
     fixture.say(1, .whole(fixture.set(0..<4)))
