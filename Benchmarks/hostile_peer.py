@@ -53,7 +53,7 @@ class Package:
             header(ANNOUNCE) + b"\0" + peer + struct.pack(">H", port) + b"\0"
             + number(0) + number(UPLOAD_LIMIT) + number(UPLOAD_RATE) + number(1)
             + bytes.fromhex(self.id) + number(self.pieces) + bytes([WHOLE]) + number(0)
-            + number(1) + number(0) + number(self.pieces) + number(0) + number(0))
+            + number(0) + number(1) + number(0) + number(self.pieces) + number(0) + number(0))
 
     def have(self):
         bitmap = bytearray(b"\xff" * (self.pieces // 8))
@@ -126,7 +126,9 @@ def announce_for_ever(origin, body):
             answer.read()
             connection.close()
             if answer.status != 200:
-                sys.exit(f"announce: {answer.status}")
+                # Not the thread alone: whoever waits for `ready` would wait for ever.
+                print(f"announce: {answer.status}", file=sys.stderr, flush=True)
+                os._exit(1)
             if not told:
                 print("ready", flush=True)
             told = True

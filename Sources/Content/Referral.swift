@@ -29,7 +29,7 @@ package struct PackageReferral: Hashable, Sendable {
   package var crossings: [Lease]
   /// Best first; the origin is one of them.
   package var sources: [Source]
-  /// Pieces this peer lacks that others are about to have.
+  /// Pieces this peer lacks that others are about to have, and holders of what `crossings` names.
   package var promises: [Promise]
   /// Holders that were found to send wrong bytes: nothing is to be taken from them.
   package var suspended: [PeerID]
@@ -87,7 +87,8 @@ package struct Source: Hashable, Sendable {
   }
 }
 
-/// "I do not have it yet, I will soon": who, which pieces, and in how long.
+/// "I do not have it yet, I will soon": who, which pieces, and in how long. Zero: it has them now, and
+/// the tracker names it for a crossing.
 package struct Promise: Hashable, Sendable {
   package var holder: PeerID
   package var run: PieceRun

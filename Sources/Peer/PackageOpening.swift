@@ -29,6 +29,10 @@ final class PackageOpening {
       return
     }
     waiting[manifest.id] = [completion]
+    // The root of a package of one piece is its whole piece layer.
+    guard manifest.geometry.pieceCount > 1 else {
+      return store(manifest, manifest.geometry.pieceCount == 0 ? [] : [manifest.id.root])
+    }
     let (store, id) = (node.store, manifest.id)
     node.offLoop.run {
       Result { () throws(StorageError) in try store.reopen(id) }
@@ -43,10 +47,6 @@ final class PackageOpening {
 
   private func askForTree(_ manifest: Manifest, _ schedule: RetrySchedule) {
     let geometry = manifest.geometry
-    // The root of a package of one piece is its whole piece layer.
-    guard geometry.pieceCount > 1 else {
-      return store(manifest, geometry.pieceCount == 0 ? [] : [manifest.id.root])
-    }
     guard let slice = TreeSlice(shape: geometry.tree, wholeLayer: geometry.pieceLayer) else {
       preconditionFailure("a piece layer is never too large to ask for")
     }

@@ -7,6 +7,8 @@ import Synchronization
 final class Attendant: Sendable {
   private struct State {
     var isWoken = false
+    /// The wake is not to wait for others.
+    var isHurried = false
     var isStopping = false
     var waitsFor: Duration?
   }
@@ -39,6 +41,15 @@ final class Attendant: Sendable {
     monitor.withLock { monitor.wakeAll() }
   }
 
+  /// The same, and the next turn does not wait for more wakes.
+  func hurry() {
+    state.withLock {
+      $0.isWoken = true
+      $0.isHurried = true
+    }
+    monitor.withLock { monitor.wakeAll() }
+  }
+
   /// Asked from inside a long turn.
   var isStopping: Bool { state.withLock { $0.isStopping } }
 
@@ -59,7 +70,7 @@ final class Attendant: Sendable {
     guard duration > .zero else { return }
     let end = Clock.now() + duration
     monitor.withLock {
-      while !isStopping {
+      while !state.withLock({ $0.isStopping || $0.isHurried }) {
         let left = end - Clock.now()
         guard left > .zero else { return }
         _ = monitor.wait(atMost: left)
@@ -72,7 +83,7 @@ final class Attendant: Sendable {
     monitor.withLock {
       while true {
         let seen = state.withLock { state in
-          defer { state.isWoken = false }
+          defer { (state.isWoken, state.isHurried) = (false, false) }
           return state
         }
         if seen.isStopping { return false }

@@ -24,7 +24,9 @@ extension Download {
   }
 
   mutating func unhold(_ run: PieceRun, at peer: PeerID) {
-    guard let index = neighbourIndex(peer), neighbours[index].stream == .open else { return }
+    guard let index = neighbourIndex(peer),
+      neighbours[index].stream == .open || neighbours[index].isVouchedFor
+    else { return }
     for piece in run.pieces where neighbours[index].held.remove(piece) {
       availability[piece.rawValue] -= 1
     }
@@ -34,6 +36,7 @@ extension Download {
   private mutating func forget(_ index: Int) {
     neighbours[index].held.forEach { availability[$0.rawValue] -= 1 }
     neighbours[index].held = PieceSet(pieceCount: geometry.pieceCount)
+    neighbours[index].isVouchedFor = false
   }
 
   mutating func promise(_ runs: [PieceRun], by peer: PeerID, until: Instant) {
@@ -101,7 +104,8 @@ extension Download {
   private mutating func makeRoom() -> Bool {
     if neighbours.count < limits.neighbourCountMax { return true }
     let idle = neighbours.indices.dropFirst().first {
-      neighbours[$0].stream == .none && !neighbours[$0].isBanned
+      neighbours[$0].stream == .none && !neighbours[$0].isBanned && !neighbours[$0].isVouchedFor
+        && neighbours[$0].outstandingCount == 0
     }
     guard let idle else { return false }
     neighbours.remove(at: idle)

@@ -39,11 +39,33 @@ extension Download {
       site.grantCount += crossing.run.count
     }
     grantCrossings()
+    for promise in referral.promises where promise.expected == .zero {
+      vouch(for: promise.holder, promise.run)
+    }
   }
 
   private mutating func grantCrossings() {
     site.granted = PieceSet(pieceCount: geometry.pieceCount)
     for crossing in site.crossings { site.granted.insert(crossing.run) }
+    for index in neighbours.indices where neighbours[index].isVouchedFor {
+      neighbours[index].held.subtracting(site.granted).forEach {
+        neighbours[index].held.remove($0)
+        availability[$0.rawValue] -= 1
+      }
+      neighbours[index].isVouchedFor = !neighbours[index].held.isEmpty
+    }
+  }
+
+  /// The tracker names a machine of another site that holds a crossing: it is asked without being
+  /// followed.
+  private mutating func vouch(for peer: PeerID, _ run: PieceRun) {
+    guard geometry.contains(run), let index = neighbourIndex(peer), !peer.isOrigin,
+      neighbours[index].stream != .open, !neighbours[index].source.isNear
+    else { return }
+    for piece in run.pieces where site.granted.contains(piece) {
+      neighbours[index].isVouchedFor = true
+      if neighbours[index].held.insert(piece) { availability[piece.rawValue] += 1 }
+    }
   }
 
   /// Forgets crossings that are over. One that has had nothing for `lonelyTime`, and has
@@ -70,8 +92,8 @@ extension Download {
     return left <= site.grantCount / 2
   }
 
-  /// Have-streams to other sites: each carries the news of every piece across. A few are enough,
-  /// unless nobody of them has what is to be brought.
+  /// Have-streams to other sites: each carries the news of every piece across. One is enough, unless
+  /// nobody that we know of has what is to be brought.
   var farFollowCountMax: Int {
     guard site.staysNear else { return limits.followCountMax }
     var wanted = site.granted

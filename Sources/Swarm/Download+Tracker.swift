@@ -8,6 +8,9 @@ struct TrackerTalk: Sendable {
   var told: PieceSet?
   /// Something should be said without waiting for the interval.
   var isUrgent = false
+  /// What the tracker last asked for. Who only serves asks one that is gone no more often: when it
+  /// is back it hears of everybody within an interval, and no faster than it can take it.
+  var interval: Duration = .zero
   /// Not before this, whatever happens.
   var notBefore: Instant = .zero
   /// At the latest then.
@@ -35,7 +38,7 @@ struct TrackerTalk: Sendable {
     failureCount += 1
     let delay = min(
       limits.trackerRetryDelay.lowerBound * (1 << min(failureCount - 1, 10)),
-      isSettled ? limits.servingRetryDelayMax : limits.trackerRetryDelay.upperBound)
+      max(limits.trackerRetryDelay.upperBound, isSettled ? interval : .zero))
     notBefore = now + chance.duration(in: (delay / 2)...delay)
     due = notBefore
   }
@@ -53,6 +56,7 @@ extension Download {
     talk.failureCount = 0
     talk.notBefore = now
     var interval = min(max(interval, .milliseconds(100)), .seconds(3_600))
+    talk.interval = interval
     if !isSettled {
       // A swarm that starts grows fast: the first reports follow each other closely.
       interval = min(interval, limits.warmUpDelay * (1 << min(talk.answerCount, 10)))

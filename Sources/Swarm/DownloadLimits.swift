@@ -18,8 +18,9 @@ package struct DownloadLimits: Hashable, Sendable {
   package var followCountMax = 40
   /// Of those, how many make room for newly named sources after one answer of the tracker.
   package var swapCountMax = 8
-  /// Have-streams to other sites, while those are asked only for what is to be brought across.
-  package var farFollowCountMax = 4
+  /// Have-streams to other sites, while those are asked only for what is to be brought across, and
+  /// the tracker says who has it.
+  package var farFollowCountMax = 1
   /// Without a byte for this long, and with nothing under way, a download asks other sites for
   /// anything.
   package var lonelyTime: Duration = .milliseconds(1_500)
@@ -52,8 +53,6 @@ package struct DownloadLimits: Hashable, Sendable {
   package var originRetryDelay: Duration = .milliseconds(250)
   /// Back-off towards a silent tracker, doubled from the lower to the upper bound, jittered.
   package var trackerRetryDelay: ClosedRange<Duration> = .milliseconds(250)...(.milliseconds(1_500))
-  /// The upper bound for who only serves: nothing of its own waits for the tracker.
-  package var servingRetryDelayMax: Duration = .seconds(8)
   /// An end-game piece is asked for twice when the first request is this old.
   package var endGameAge: Duration = .milliseconds(100)
   /// A reader's next pieces are drawn from this many.

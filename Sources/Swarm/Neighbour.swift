@@ -12,6 +12,8 @@ struct Neighbour: Sendable {
   var source: Source
   var stream = Stream.none
   var held: PieceSet
+  /// It is not followed: what it holds of our crossings is the tracker's word.
+  var isVouchedFor = false
   /// Requests outstanding.
   var outstandingCount = 0
   /// It refused; not to be asked before.
@@ -42,7 +44,7 @@ struct Neighbour: Sendable {
 
   /// It may be asked for what it holds, at the latest when it is no longer busy.
   func isUsable(now: Instant) -> Bool {
-    stream == .open && !isBanned && penaltyUntil <= now
+    (stream == .open || isVouchedFor) && !isBanned && penaltyUntil <= now
   }
 
   mutating func measure(byteCount: Int, start: Instant, now: Instant) {

@@ -67,11 +67,13 @@ extension Tracker {
   }
 
   /// The member fetches all of a small package from the origin, or has it: to name sources would
-  /// only make it open connections that it does not need.
+  /// only make it open connections that it does not need. A newcomer that has nothing to go on with
+  /// says that it starves: that is no failure of the origin's.
   func isServedAlone(
-    _ report: PackageReport, _ leases: [Lease], tableIndex: Int, index: Int, now: Instant
+    _ report: PackageReport, _ leases: [Lease], isNew: Bool, tableIndex: Int, index: Int,
+    now: Instant
   ) -> Bool {
-    guard isSmall(tableIndex), !report.isStarving else { return false }
+    guard isSmall(tableIndex), isNew || !report.isStarving else { return false }
     let member = tables[tableIndex]!.members[index]
     if member.held.isFull { return true }
     let pieceCount = tables[tableIndex]!.geometry.pieceCount

@@ -120,7 +120,7 @@ extension Tracker {
   private static func isNear(_ key: UInt64) -> Bool { key >> 56 & farRank == 0 }
 
   /// The high byte of the sort key, the rest of which is chance; nil for who is not to be named.
-  private func rank(
+  func rank(
     _ standing: PeerStanding, isEmpty: Bool, near place: PeerStanding.Place, now: Instant
   ) -> UInt64? {
     let uploads = standing.uploads

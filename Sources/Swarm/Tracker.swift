@@ -158,7 +158,8 @@ package struct Tracker: Sendable {
     tables[tableIndex]!.announceCount &+= 1
     let isServing = peers[Int(slot)]!.isServing
     let index: Int
-    if let known = tables[tableIndex]!.index(of: slot) {
+    let known = tables[tableIndex]!.index(of: slot)
+    if let known {
       index = known
     } else {
       index = tables[tableIndex]!.join(
@@ -189,7 +190,9 @@ package struct Tracker: Sendable {
       part.crossings = crossings(report, slot: slot, tableIndex: tableIndex, now: now)
     }
     part.suspended = suspended(in: tableIndex)
-    if isServedAlone(report, part.leases, tableIndex: tableIndex, index: index, now: now) {
+    if isServedAlone(
+      report, part.leases, isNew: known == nil, tableIndex: tableIndex, index: index, now: now)
+    {
       return part
     }
     // Not among the arguments below: a change in the middle of a call would copy the whole table.
@@ -199,6 +202,7 @@ package struct Tracker: Sendable {
       tableIndex: tableIndex, near: standings[Int(slot)].place, except: slot,
       countMax: sourceCount, now: now, rng: &rng)
     part.promises = promises(slot: slot, tableIndex: tableIndex, now: now)
+    nameHolders(in: &part, slot: slot, tableIndex: tableIndex, now: now, rng: &rng)
     return part
   }
 
@@ -211,7 +215,8 @@ package struct Tracker: Sendable {
       grant in
       guard let holder = peers[Int(grant.slot)], holder.isServing else { return nil }
       return Promise(
-        holder: holder.id, run: grant.run, expected: max(.zero, grant.expected - now))
+        holder: holder.id, run: grant.run,
+        expected: max(.milliseconds(1), grant.expected - now))
     }
   }
 

@@ -27,28 +27,37 @@ struct ListenArgument: ExpressibleByArgument {
 
 struct SizeArgument: ExpressibleByArgument {
   let byteCount: Int
+  /// As it was written, which is how help shows a default.
+  let defaultValueDescription: String
 
   init?(argument: String) {
     guard let byteCount = Quantities.byteCount(argument), byteCount > 0 else { return nil }
     self.byteCount = byteCount
+    defaultValueDescription = argument
   }
 }
 
 struct RateArgument: ExpressibleByArgument {
   let byteRate: Int
+  /// As it was written, which is how help shows a default.
+  let defaultValueDescription: String
 
   init?(argument: String) {
     guard let byteRate = Quantities.byteRate(argument), byteRate > 0 else { return nil }
     self.byteRate = byteRate
+    defaultValueDescription = argument
   }
 }
 
 struct DurationArgument: ExpressibleByArgument {
   let duration: Duration
+  /// As it was written, which is how help shows a default.
+  let defaultValueDescription: String
 
   init?(argument: String) {
     guard let duration = Quantities.duration(argument) else { return nil }
     self.duration = duration
+    defaultValueDescription = argument
   }
 }
 

@@ -25,6 +25,39 @@ import Testing
     #expect(fixture.fetches.map(\.run) == [Fixture.run(0)])
   }
 
+  @Test func whoTheTrackerSaysHasACrossingIsAskedWithoutBeingFollowed() {
+    var fixture = Fixture(pieceCount: 8)
+    fixture.tell(.started)
+    let named = [
+      // Word of what was not asked for, and of a machine of the own site, changes nothing.
+      Promise(holder: Fixture.peer(3), run: Fixture.run(0, 4), expected: .zero),
+      Promise(holder: Fixture.peer(1), run: Fixture.run(2, 2), expected: .zero),
+      Promise(holder: Fixture.peer(2), run: Fixture.run(6, 2), expected: .seconds(1)),
+    ]
+    fixture.refer(
+      sources: [1, 2, 3], promises: named, near: [1], staysNear: true,
+      crossings: [Fixture.run(2, 2)])
+    #expect(fixture.fetches.map(\.source) == [Fixture.peer(3)])
+    #expect(fixture.fetches.map(\.run) == [Fixture.run(2, 2)])
+    #expect(!fixture.download.followed.contains(Fixture.peer(3)))
+  }
+
+  @Test func whoDoesNotHaveTheCrossingIsNotAskedAgain() {
+    var fixture = Fixture(pieceCount: 8)
+    fixture.tell(.started)
+    fixture.refer(
+      sources: [1, 2, 3],
+      promises: [2, 3].map {
+        Promise(holder: Fixture.peer($0), run: Fixture.run(4), expected: .zero)
+      }, near: [1], staysNear: true, crossings: [Fixture.run(4)])
+    let first = fixture.fetches[0]
+    fixture.tell(.finished(first.id, .notHeld))
+    #expect(fixture.fetches.map(\.run) == [Fixture.run(4)])
+    #expect(fixture.fetches[0].source != first.source)
+    fixture.deliver(fixture.fetches[0])
+    #expect(fixture.download.held.contains(PieceIndex(4)))
+  }
+
   @Test func itAsksForMoreCrossingsWhenHalfOfThemAreHere() {
     var fixture = Fixture(pieceCount: 8)
     fixture.tell(.started)

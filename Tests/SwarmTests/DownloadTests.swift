@@ -253,6 +253,29 @@ import Testing
   }
 }
 
+@Suite struct FrozenSourceTests {
+  @Test func whenAllSourcesFreezeTheOriginIsAskedWithinTwoSeconds() {
+    var fixture = DownloadFixture(pieceCount: 64)
+    fixture.follow([1: Array(0..<64), 2: Array(0..<64)])
+    fixture.refer(sources: [1, 2])
+    let frozen = fixture.now
+    var accused: Set<PeerID> = []
+    var isFree: Instant?
+    while isFree == nil, fixture.now - frozen < .seconds(4) {
+      fixture.tell(.ticked, after: .milliseconds(10))
+      for report in fixture.announces {
+        accused.formUnion(report.complaints.map(\.source))
+        if report.isStarving, report.wantedPieceCount == 64 { isFree = fixture.now }
+      }
+      if isFree == nil, !fixture.announces.isEmpty { fixture.refer(sources: [1, 2]) }
+    }
+    #expect(accused == [DownloadFixture.peer(1), DownloadFixture.peer(2)])
+    #expect((isFree ?? fixture.now) - frozen <= .seconds(2))
+    fixture.refer(leases: [DownloadFixture.run(0, 4)])
+    #expect(fixture.fetches.map(\.source) == [.origin])
+  }
+}
+
 @Suite struct TrackerSilenceTests {
   /// The longest of the pauses between announces that all fail.
   private func longestPause(_ fixture: inout DownloadFixture) -> Duration {
@@ -273,9 +296,15 @@ import Testing
     #expect(longest <= .milliseconds(1_510) && longest > .milliseconds(750))
   }
 
-  @Test func whoOnlyServesAsksSeldom() {
-    var fixture = DownloadFixture(pieceCount: 8, held: Array(0..<8))
-    fixture.tell(.started)
-    #expect(longestPause(&fixture) > .seconds(3))
+  @Test func whoOnlyServesAsksAsOftenAsItWasToldTo() {
+    for (interval, pauses) in [(1, 0.75...1.51), (20, 10.0...20.1)] {
+      var fixture = DownloadFixture(pieceCount: 8, held: Array(0..<8))
+      fixture.tell(.started)
+      let referral = PackageReferral(package: DownloadFixture.package, pieceCount: 8)
+      fixture.tell(.referred(referral, interval: .seconds(interval)))
+      while fixture.announces.isEmpty { fixture.tell(.ticked, after: .milliseconds(100)) }
+      let longest = longestPause(&fixture)
+      #expect(pauses.contains(longest.seconds), "\(longest)")
+    }
   }
 }

@@ -36,6 +36,35 @@ import Testing
     #expect(crossings(fixture.say(2, Fixture.nothing, wanted: 64, site: "yard")) == [])
   }
 
+  @Test func whoBringsSomethingIsToldWhoHasIt() {
+    var fixture = twoSites()
+    for _ in 0..<2 {
+      // Again with each answer until it is there.
+      let answer = fixture.say(4, Fixture.nothing, wanted: 64, site: "hall")!
+      let named = answer.promises.filter { $0.expected == .zero }
+      #expect(named.allSatisfy { $0.holder == Fixture.peer(1) })
+      #expect(named.flatMap { Array($0.run.indices) } == [0, 1, 2, 3])
+      #expect(answer.sources.contains { $0.peer == Fixture.peer(1) && !$0.isNear })
+    }
+    let last = fixture.say(
+      4, .changes(gained: [PieceRun(first: PieceIndex(0), count: 4)], evicted: []), site: "hall")!
+    #expect(last.promises == [])
+  }
+
+  @Test func aCrossingThatNobodyHasAsAWholeIsNamedPieceByPiece() {
+    var fixture = Fixture(pieceCount: 2)
+    fixture.say(1, .whole(fixture.set(0..<1)), site: "yard")
+    fixture.say(2, .whole(fixture.set(1..<2)), site: "yard")
+    for number in 3..<5 { fixture.say(number, site: "hall") }
+    let answers = (3..<5).map { fixture.say($0, Fixture.nothing, wanted: 2, site: "hall")! }
+    for answer in answers {
+      for promise in answer.promises where promise.expected == .zero {
+        #expect(promise.holder == Fixture.peer(promise.run.first.rawValue + 1))
+      }
+    }
+    #expect(Set(answers.flatMap(\.promises).map(\.run.first.rawValue)) == [0, 1])
+  }
+
   @Test func whatTheOriginSendsIntoASiteCountsAsCrossing() {
     var fixture = Fixture(pieceCount: 8)
     for number in 1..<3 { fixture.say(number, site: "yard") }

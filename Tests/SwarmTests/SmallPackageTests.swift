@@ -9,7 +9,8 @@ import Testing
   @Test func everybodyIsLeasedTheWholeAndNobodyIsNamed() {
     var fixture = Fixture(pieceCount: 4, sharesSmall: false)
     for number in 1...4 {
-      let part = fixture.say(number, wanted: 4)!
+      // Who has just come has nothing to go on with, and says so.
+      let part = fixture.say(number, wanted: 4, starving: true)!
       #expect(Fixture.pieces(part.leases) == [0, 1, 2, 3])
       #expect(part.sources == [] && part.promises == [])
       // Nor with the reports until it is there, nor with the one that says so.

@@ -37,6 +37,7 @@ struct PieceLedger {
 
   var isBusy: Bool { !pinCounts.isEmpty || !partial.isEmpty || !sealed.isEmpty }
   var occupiedByteCount: Int { byteCount(of: occupied) }
+  var unrecordedCount: Int { geometry.pieceCount - verified.count - sealed.count }
 
   func byteCount(of pieces: PieceSet) -> Int {
     var count = pieces.count * geometry.pieceByteCount

@@ -41,15 +41,17 @@ extension PieceStore {
     _ package: StoredPackage, _ run: PieceRun,
     _ completion: @escaping @Sendable (Result<Void, StorageError>) -> Void
   ) {
-    let (isTaken, isFirst) = pending.withLock { pending in
-      guard !pending.isClosed else { return (false, false) }
+    let unrecordedCount = package.unrecordedCount
+    let (isTaken, isFirst, isLast) = pending.withLock { pending in
+      guard !pending.isClosed else { return (false, false, false) }
       pending.submissions.append(
         Submission(package: package, run: run, completion: completion))
-      return (true, pending.submissions.count == 1)
+      return (true, pending.submissions.count == 1, pending.submissions.count >= unrecordedCount)
     }
     guard isTaken else { return completion(.failure(.closed(path: directory))) }
-    // Whoever is not first is taken along with the first.
-    if isFirst { indexThread.wake() }
+    // Whoever is not first is taken along with the first. Behind the last piece of a package nothing
+    // comes that would be worth waiting for.
+    if isLast { indexThread.hurry() } else if isFirst { indexThread.wake() }
   }
 
   /// One turn of the index's thread: everything that gathered while the last one went on.

@@ -52,6 +52,8 @@ package final class StoredPackage: Sendable {
   /// The pieces that may be announced and served: in the index, and their bytes checked.
   package var verified: PieceSet { state.withLock { $0.ledger.verified } }
   package var isWhole: Bool { state.withLock { $0.ledger.verified.isFull } }
+  /// Pieces that are neither in the index nor being recorded.
+  var unrecordedCount: Int { state.withLock { $0.ledger.unrecordedCount } }
   package var isDiscarded: Bool { state.withLock { $0.place == .discarded } }
   /// Bytes on disk, verified or not.
   package var occupiedByteCount: Int { state.withLock { $0.ledger.occupiedByteCount } }
