@@ -134,7 +134,7 @@ extension Download {
     guard !named.isEmpty else { return }
     var idle = neighbours.indices.filter {
       let neighbour = neighbours[$0]
-      return neighbour.stream != .none && neighbour.outstandingCount == 0
+      return neighbour.stream == .open && neighbour.outstandingCount == 0
         && neighbour.byteCount == 0 && (neighbour.source.isNear || !staysNear)
     }
     idle.shuffle(using: &chance)
@@ -146,13 +146,12 @@ extension Download {
   }
 
   mutating func follow(now: Instant, effects: inout [Effect]) {
-    var (count, farCount) = (0, 0)
-    for index in neighbours.indices where neighbours[index].stream != .none {
-      count += 1
-      if !neighbours[index].source.isNear { farCount += 1 }
-    }
+    var count = neighbours.reduce(0) { $0 + ($1.stream != .none ? 1 : 0) }
     guard count < limits.followCountMax, count + 1 < neighbours.count else { return }
     let farMax = farFollowCountMax
+    var farCount = neighbours.reduce(0) {
+      $0 + ($1.stream != .none && !$1.source.isNear ? 1 : 0)
+    }
     for index in neighbours.indices.dropFirst() where count < limits.followCountMax {
       guard neighbours[index].stream == .none, !neighbours[index].isBanned,
         neighbours[index].penaltyUntil <= now

@@ -154,7 +154,7 @@ import Testing
     var fixture = Fixture(pieceCount: 64, limits: limits)
     var leasedCount = 0
     for number in 1...20 {
-      let leases = fixture.say(number, Fixture.nothing, wanted: 64, starving: true)!.leases
+      let leases = fixture.say(number, wanted: 64, starving: true)!.leases
       leasedCount += Fixture.pieces(leases).count
     }
     #expect(leasedCount == 4)
