@@ -17,7 +17,7 @@ struct SourceWidth: Sendable {
   private let targetByteRate: Int?
   private var isTrial = false
   private var wasRefused = false
-  private var restsLeft = 0
+  private var restsLeft = SourceWidth.restCount
   private var rateBefore = 0.0
   private var windowStart: Instant?
   private var windowByteCount = 0
@@ -30,7 +30,10 @@ struct SourceWidth: Sendable {
   }
 
   /// A peer was above its upload limit.
-  mutating func refused() { wasRefused = true }
+  mutating func refused() {
+    wasRefused = true
+    settle(bounds.lowerBound, rateBefore)
+  }
 
   /// Bytes came from a peer.
   mutating func add(byteCount: Int, now: Instant) {
@@ -49,7 +52,7 @@ struct SourceWidth: Sendable {
   }
 
   private mutating func judge(rate: Double) {
-    if wasRefused { return settle(bounds.lowerBound, rate) }
+    if wasRefused { return settle(count, rate) }
     if isTrial {
       if rate > rateBefore * Self.gainLeast { widen(from: rate) } else { settle(count - 2, rate) }
     } else {

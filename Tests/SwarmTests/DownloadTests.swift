@@ -219,7 +219,7 @@ import Testing
   }
 
   @Test func whileTheOriginSendsFreshPiecesFewerNeighboursAreAsked() {
-    for (leased, silence, askedMax) in [(16, 1, 2), (16, 400, 8), (1, 1, 8)] {
+    for (leased, silence, askedMax) in [(16, 1, 2), (16, 400, 6), (1, 1, 6)] {
       var fixture = Fixture(pieceCount: 256)
       fixture.tell(.started)
       fixture.refer(leases: [Fixture.run(0, leased)], sources: Array(1...8))

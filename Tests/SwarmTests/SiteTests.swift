@@ -202,7 +202,9 @@ import Testing
 
   @Test func whoStaysNearIsToldOfFewPromises() {
     for (site, isFew) in [("hall", true), ("yard", false)] {
-      var fixture = Fixture(pieceCount: 4_096)
+      var limits = TrackerLimits()
+      limits.leasedByteCountMin = 4 << 20
+      var fixture = Fixture(pieceCount: 4_096, limits: limits)
       for number in 1...60 { fixture.say(number, site: number > 30 ? site : "yard") }
       for number in 1...30 { fixture.say(number, Fixture.nothing, wanted: 2, site: "yard") }
       let answer = fixture.say(60, Fixture.nothing, site: site)!
