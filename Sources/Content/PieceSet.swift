@@ -92,6 +92,12 @@ package struct PieceSet: Hashable, Sendable {
     return result
   }
 
+  package func isDisjoint(with other: PieceSet) -> Bool {
+    precondition(pieceCount == other.pieceCount, "both sets belong to one package")
+    for index in words.indices where words[index] & other.words[index] != 0 { return false }
+    return true
+  }
+
   /// The pieces that are not in the set.
   package var inverted: PieceSet { PieceSet(pieceCount: pieceCount) { ~words[$0] } }
 

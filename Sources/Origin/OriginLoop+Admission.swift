@@ -111,11 +111,14 @@ extension OriginLoop {
   func note(_ peer: PeerID, on connection: ServerConnection) {
     let key = ObjectIdentifier(connection)
     guard let contact = contacts[key], contact.peer == peer else {
-      contacts[key] = PeerContact(peer: peer)
+      if let other = contacts.updateValue(PeerContact(peer: peer), forKey: key), other.isCounted {
+        state.tracker.withLock { $0.disconnected(other.peer) }
+      }
       return
     }
     guard !contact.isCounted else { return }
-    contacts[key]?.isCounted = state.tracker.withLock { $0.connected(peer) }
+    let address = connection.remote.address
+    contacts[key]?.isCounted = state.tracker.withLock { $0.connected(peer, from: address) }
   }
 
   func connectionClosed(_ connection: ServerConnection) {

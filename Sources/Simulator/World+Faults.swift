@@ -32,7 +32,7 @@ extension World {
   }
 
   /// Sites have networks of their own.
-  private func address(of index: Int) -> IPAddress {
+  func address(of index: Int) -> IPAddress {
     .v4(0x0a00_0000 &+ UInt32(peers[index].plan.site) << 17 &+ UInt32(index + 1))
   }
 

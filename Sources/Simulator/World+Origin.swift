@@ -10,7 +10,7 @@ extension World {
       return OriginContact(epoch: trackerEpoch, isCounted: false)
     }
     guard !contact.isCounted else { return contact }
-    let isCounted = tracker?.connected(peers[client].id) ?? false
+    let isCounted = tracker?.connected(peers[client].id, from: address(of: client)) ?? false
     return OriginContact(epoch: trackerEpoch, isCounted: isCounted)
   }
 

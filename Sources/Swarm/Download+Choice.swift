@@ -109,17 +109,28 @@ extension Download {
     guard !needed.isEmpty else { return nil }
     let (fresh, working) = askable(now: now)
     for group in [fresh, working] where !group.isEmpty {
-      var candidates = PieceSet(pieceCount: geometry.pieceCount)
-      for index in group { candidates.formUnion(offered(index)) }
+      if let choice = wantedChoice(among: group, chance: &chance) { return choice }
+      guard let index = source(among: group, chance: &chance) else { continue }
+      var candidates = offered(index)
       candidates.formIntersection(needed)
-      guard
-        let piece = wanted(among: candidates, chance: &chance)
-          ?? rarest(among: candidates, chance: &chance)
-      else { continue }
-      guard let index = source(of: piece, among: group, chance: &chance) else { continue }
+      guard let piece = rarest(among: candidates, chance: &chance) else { continue }
       return (index, run(from: piece, at: index))
     }
     return nil
+  }
+
+  /// What a reader waits for comes first, from whoever has it.
+  private func wantedChoice(
+    among group: [Int], chance: inout SeededGenerator
+  ) -> (index: Int, run: PieceRun)? {
+    guard !wantedRuns.isEmpty else { return nil }
+    var candidates = PieceSet(pieceCount: geometry.pieceCount)
+    for index in group { candidates.formUnion(offered(index)) }
+    candidates.formIntersection(needed)
+    guard let piece = wanted(among: candidates, chance: &chance),
+      let index = source(of: piece, among: group, chance: &chance)
+    else { return nil }
+    return (index, run(from: piece, at: index))
   }
 
   /// One of the first pieces a reader waits for, drawn so that several readers of one place do not
@@ -153,8 +164,28 @@ extension Download {
     return best
   }
 
-  /// The better of two holders drawn at random: fewer requests, then more bytes a second. Always
-  /// taking the best would send everybody to the same one.
+  /// The source is chosen before the piece: then the crowd spreads over all uplinks, and each spends
+  /// its own on the rarest that it has. If all asked for the rarest piece there is, they would meet at
+  /// its few holders, while who has only common ones is idle.
+  ///
+  /// The better of two drawn at random: always taking the best would send everybody to the same one.
+  private func source(among group: [Int], chance: inout SeededGenerator) -> Int? {
+    var rest = group
+    var first: Int?
+    while !rest.isEmpty {
+      rest.swapAt(Int.random(in: rest.indices, using: &chance), rest.count - 1)
+      let index = rest.removeLast()
+      guard !offered(index).isDisjoint(with: needed) else { continue }
+      guard let known = first else {
+        first = index
+        continue
+      }
+      return better(known, index)
+    }
+    return first
+  }
+
+  /// The better of two holders drawn at random.
   private func source(
     of piece: PieceIndex, among group: [Int], chance: inout SeededGenerator
   ) -> Int? {
@@ -162,6 +193,11 @@ extension Download {
     guard let first = holders.randomElement(using: &chance),
       let second = holders.randomElement(using: &chance)
     else { return nil }
+    return better(first, second)
+  }
+
+  /// Fewer requests, then more bytes a second.
+  private func better(_ first: Int, _ second: Int) -> Int {
     let meanRate = meanRate
     return cost(second, meanRate: meanRate) < cost(first, meanRate: meanRate) ? second : first
   }

@@ -2,7 +2,9 @@ import Content
 
 /// What others have, and whom we follow.
 extension Download {
-  func neighbourIndex(_ peer: PeerID) -> Int? { neighbourIDs.firstIndex(of: peer) }
+  func neighbourIndex(_ peer: PeerID) -> Int? {
+    neighbourIDs.firstIndex { $0 == peer }
+  }
 
   mutating func heldBy(_ peer: PeerID, _ set: PieceSet) {
     guard let index = neighbourIndex(peer), !peer.isOrigin, neighbours[index].stream != .none,
@@ -111,14 +113,45 @@ extension Download {
     return true
   }
 
-  mutating func follow(now: Instant, effects: inout [Effect]) {
-    var (count, farCount) = (0, 0)
-    for index in neighbours.indices where neighbours[index].stream != .none {
-      count += 1
-      if !neighbours[index].source.isNear { farCount += 1 }
+  /// Where the follow limit is reached, some from whom nothing has come make room for sources just
+  /// named. Whoever comes early is told of those who came before it, and so is everybody: without
+  /// this the first of a swarm would be asked by all and the last by nobody.
+  mutating func swap(
+    for sources: [Source], now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
+  ) {
+    let followCount = neighbours.reduce(0) { $0 + ($1.stream != .none ? 1 : 0) }
+    guard !isSettled, followCount >= limits.followCountMax else { return }
+    let staysNear = site.staysNear
+    let named = sources.compactMap { source in
+      neighbourIndex(source.peer).flatMap { index -> Int? in
+        let neighbour = neighbours[index]
+        let isFree =
+          neighbour.stream == .none && !neighbour.isBanned && !neighbour.id.isOrigin
+          && neighbour.penaltyUntil <= now
+        return isFree && (neighbour.source.isNear || !staysNear) ? index : nil
+      }
     }
+    guard !named.isEmpty else { return }
+    var idle = neighbours.indices.filter {
+      let neighbour = neighbours[$0]
+      return neighbour.stream == .open && neighbour.outstandingCount == 0
+        && neighbour.byteCount == 0 && (neighbour.source.isNear || !staysNear)
+    }
+    idle.shuffle(using: &chance)
+    for (old, new) in zip(idle, named).prefix(limits.swapCountMax) {
+      leave(old, until: .zero, effects: &effects)
+      neighbours[new].stream = .opening
+      effects.append(.follow(neighbours[new].source))
+    }
+  }
+
+  mutating func follow(now: Instant, effects: inout [Effect]) {
+    var count = neighbours.reduce(0) { $0 + ($1.stream != .none ? 1 : 0) }
     guard count < limits.followCountMax, count + 1 < neighbours.count else { return }
     let farMax = farFollowCountMax
+    var farCount = neighbours.reduce(0) {
+      $0 + ($1.stream != .none && !$1.source.isNear ? 1 : 0)
+    }
     for index in neighbours.indices.dropFirst() where count < limits.followCountMax {
       guard neighbours[index].stream == .none, !neighbours[index].isBanned,
         neighbours[index].penaltyUntil <= now

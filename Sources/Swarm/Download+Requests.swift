@@ -84,6 +84,7 @@ extension Download {
     case .complete:
       neighbours[index].failureCount = 0
     case .busy(let retryAfter):
+      if !request.source.isOrigin { width.refused() }
       let refusals = min(neighbours[index].refusalCount + 1, 6)
       neighbours[index].refusalCount = refusals
       let asked = min(max(retryAfter, limits.busyDelay.lowerBound), limits.busyDelay.upperBound)

@@ -65,6 +65,7 @@ extension Download {
     talk.due = now + chance.duration(in: (interval * 3 / 4)...interval)
     if referral.wantsWhole { talk.isUrgent = true }
     learn(referral.sources)
+    swap(for: referral.sources, now: now, chance: &chance, effects: &effects)
     for peer in referral.suspended { avoid(peer, now: now, effects: &effects) }
     promised.removeAll { $0.until <= now }
     for promise in referral.promises.reversed() {
@@ -161,7 +162,7 @@ extension Download {
   /// Wishes for a tick at the next moment at which time alone changes a decision.
   mutating func scheduleTick(now: Instant, effects: inout [Effect]) {
     var next = Instant(nanoseconds: .max)
-    func consider(_ instant: Instant) { if instant > now { next = min(next, instant) } }
+    func consider(_ instant: Instant) { if instant > now, instant < next { next = instant } }
     if talk.telling == nil {
       consider(max(talk.due, talk.notBefore))
       if !isSettled, !needed.isEmpty {

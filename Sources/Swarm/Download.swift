@@ -110,12 +110,30 @@ package struct Download: Sendable {
     lastArrival = now
   }
 
-  /// News of pieces that are not needed changes no decision; it is most of the news in a swarm.
+  /// Most of what happens changes no decision. News do when they name a needed piece of a neighbour
+  /// that may be asked; a piece of a peer's run does when it is the last, which `finished` says, or
+  /// when nothing else is missing. What time changes, ticks bring.
   private func matters(_ event: Event) -> Bool {
-    guard case .gained(_, let runs) = event else { return true }
-    return runs.contains { run in
-      geometry.contains(run) && run.pieces.contains { needed.contains($0) }
+    switch event {
+    case .gained(let peer, let runs):
+      guard let index = neighbourIndex(peer), neighbours[index].stream == .open,
+        neighbours[index].outstandingCount < limits.requestsPerSourceMax,
+        neighbours[index].outstandingCount > 0 || requests.count < requestCountEnough
+      else { return false }
+      return runs.contains { run in
+        geometry.contains(run) && run.indices.contains { needed.contains(PieceIndex($0)) }
+      }
+    case .progressed: return false
+    case .arrived(_, let id):
+      return requests.contains { $0.id == id && $0.source.isOrigin }
+    case .verified: return held.isFull || isOnDemand || !leased.isEmpty || !site.crossings.isEmpty
+    default: return true
     }
+  }
+
+  /// With so many requests under way, no further neighbour would be asked.
+  private var requestCountEnough: Int {
+    (width.count + limits.sourceCounts.lowerBound) * limits.requestsPerSourceMax
   }
 
   private mutating func take(

@@ -1,8 +1,8 @@
 /// The bounds and times a `Download` works with. The defaults are what the simulator found best.
 package struct DownloadLimits: Hashable, Sendable {
-  /// Peers fetched from at a time, found by trying within these bounds; the origin's leases and
-  /// peers much slower than the others come on top.
-  package var sourceCounts = 4...8
+  /// Peers fetched from at a time: the fewest, and more where uplinks have room (`SourceWidth`); the
+  /// origin's leases and peers much slower than the others come on top.
+  package var sourceCounts = 6...12
   /// And this many at least while the origin sends what nobody has.
   package var sourceCountBesidesLeases = 2
   /// Leases of no more than this are no reason to ask fewer neighbours.
@@ -16,6 +16,8 @@ package struct DownloadLimits: Hashable, Sendable {
   package var originRequestCountMax = 2
   /// Have-streams we keep open.
   package var followCountMax = 40
+  /// Of those, how many make room for newly named sources after one answer of the tracker.
+  package var swapCountMax = 8
   /// Have-streams to other sites, while those are asked only for what is to be brought across, and
   /// the tracker says who has it.
   package var farFollowCountMax = 1

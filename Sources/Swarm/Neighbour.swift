@@ -9,28 +9,29 @@ struct Neighbour: Sendable {
     case open
   }
 
-  var source: Source
+  // What every choice looks at comes first, and close together.
   var stream = Stream.none
-  var held: PieceSet
   /// It is not followed: what it holds of our crossings is the tracker's word.
   var isVouchedFor = false
+  /// It sent a corrupt piece: never asked again.
+  var isBanned = false
   /// Requests outstanding.
   var outstandingCount = 0
   /// It refused; not to be asked before.
   var busyUntil: Instant = .zero
   /// It stalled, broke or would not have us; not to be asked or followed before.
   var penaltyUntil: Instant = .zero
-  /// It sent a corrupt piece: never asked again.
-  var isBanned = false
   /// When bytes last came, or the first of its outstanding requests was sent.
   var lastProgress: Instant = .zero
+  /// Bytes a second; 0 when unknown.
+  var byteRate = 0
+  var held: PieceSet
+  var source: Source
   var lastFinish: Instant = .zero
   var refusalCount = 0
   var byteCount = 0
   var failureCount = 0
   var rejectedPieceCount = 0
-  /// Bytes a second; 0 when unknown.
-  var byteRate = 0
   /// Since the tracker was last told.
   var untoldByteCount = 0
   var untoldDuration: Duration = .zero

@@ -13,15 +13,18 @@ extension Tracker {
     }
     let originRate = peers[Int(slot)].originRate
     let pieceByteCount = tables[tableIndex].geometry.pieceByteCount
+    let isLarge = tables[tableIndex].members.count >= limits.largeMemberCount
     let period = ServicePolicy.period(
       byteCount: pieceByteCount, lineByteRate: max(originRate, report.peerByteRate),
-      base: limits.targetPeriod)
+      base: isLarge ? limits.leasePeriod / 2 : limits.leasePeriod)
     let byteCountMax = max(
       limits.leasedByteCountMin, Int(Double(sendRate) * period.seconds))
     let promisedByteCount =
       tables[tableIndex].leasedPieceCount * pieceByteCount + originBacklogByteCount
     let roomPieceCount = (byteCountMax - promisedByteCount) / pieceByteCount
-    guard roomPieceCount > 0 || report.isStarving else { return [] }
+    // Whoever comes for the first time knows nobody: that is no reason to crowd the origin's line.
+    let isLost = report.isStarving && tables[tableIndex].members[index].toldMemberCount > 0
+    guard roomPieceCount > 0 || isLost else { return [] }
     let term = term(tableIndex: tableIndex, index: index, originRate: originRate)
     let request = LeaseRequest(
       wantedPieceCount: report.wantedPieceCount,
@@ -250,9 +253,12 @@ extension Tracker {
   }
 
   /// A connection of this peer has shown that it is kept between requests.
-  /// False when the tracker does not know the peer.
-  package mutating func connected(_ peer: PeerID) -> Bool {
-    guard let slot = slot(of: peer) else { return false }
+  /// False when the tracker does not know the peer, or knows it at another address: whoever claims
+  /// the name of another could end that one's leases by closing.
+  package mutating func connected(_ peer: PeerID, from address: IPAddress) -> Bool {
+    guard let slot = slot(of: peer), peers[Int(slot)].endpoint.address == address else {
+      return false
+    }
     peers[Int(slot)].connectionCount += 1
     return true
   }

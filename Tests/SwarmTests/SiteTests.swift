@@ -183,7 +183,7 @@ import Testing
       }
       held[number] = own
       fixture.say(number, .whole(own), site: site)
-      _ = fixture.tracker.connected(Fixture.peer(number))
+      _ = fixture.tracker.connected(Fixture.peer(number), from: Fixture.address(number))
       fixture.pass(.milliseconds(Int64.random(in: 0..<200, using: &rng)))
       var union = fixture.set(0..<0)
       let alive = fixture.tracker.snapshot()
@@ -202,7 +202,9 @@ import Testing
 
   @Test func whoStaysNearIsToldOfFewPromises() {
     for (site, isFew) in [("hall", true), ("yard", false)] {
-      var fixture = Fixture(pieceCount: 4_096)
+      var limits = TrackerLimits()
+      limits.leasedByteCountMin = 4 << 20
+      var fixture = Fixture(pieceCount: 4_096, limits: limits)
       for number in 1...60 { fixture.say(number, site: number > 30 ? site : "yard") }
       for number in 1...30 { fixture.say(number, Fixture.nothing, wanted: 2, site: "yard") }
       let answer = fixture.say(60, Fixture.nothing, site: site)!

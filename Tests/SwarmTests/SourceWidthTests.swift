@@ -7,10 +7,12 @@ import Testing
 @Suite struct SourceWidthTests {
   /// Windows of one rate; the width after each.
   private func widths(
-    _ width: inout SourceWidth, windows: Int, from start: inout Instant, rate: (Int) -> Int
+    _ width: inout SourceWidth, windows: Int, from start: inout Instant, isRefused: Bool = false,
+    rate: (Int) -> Int
   ) -> [Int] {
     var found: [Int] = []
     for _ in 0..<windows {
+      if isRefused { width.refused() }
       let byteCount = Int(Double(rate(width.count)) * SourceWidth.window.seconds)
       start = start + SourceWidth.window
       width.add(byteCount: byteCount, now: start)
@@ -27,39 +29,44 @@ import Testing
     return (width, .zero)
   }
 
-  @Test func aFullLineIsServedByFew() {
+  @Test func moreThatBringNothingAreNotKept() {
     var (width, now) = begun(4...8)
-    let found = widths(&width, windows: 6, from: &now) { _ in 5_000_000 }
-    #expect(found == [7, 6, 5, 4, 4, 4])
+    let found = widths(&width, windows: 20, from: &now) { _ in 5_000_000 }
+    #expect(found.contains(6))
+    #expect(!found.contains(8))
+    #expect(found.filter { $0 == 4 }.count > found.count / 2)
   }
 
   @Test func everySourceIsKeptWhileEachOneCounts() {
     var (width, now) = begun(4...8)
-    let found = widths(&width, windows: 40, from: &now) { 500_000 * $0 }
-    #expect(found.allSatisfy { $0 >= 7 })
+    let found = widths(&width, windows: 12, from: &now) { 500_000 * $0 }
+    #expect(found.prefix(6) == [4, 4, 4, 6, 8, 8])
+    #expect(found.dropFirst(4).allSatisfy { $0 == 8 })
   }
 
-  @Test func moreAreTriedAgainAndOnlyKeptWhenTheyBringMore() {
+  @Test func whoIsRefusedTriesNoMore() {
     var (width, now) = begun(4...8)
-    _ = widths(&width, windows: 6, from: &now) { _ in 5_000_000 }
-    #expect(width.count == 4)
-    let full = widths(&width, windows: 20, from: &now) { _ in 5_000_000 }
-    #expect(full.contains(6) && full.filter { $0 == 4 }.count > full.count / 2)
-    // The sources become crowded: more of them bring more.
-    let crowded = widths(&width, windows: 8, from: &now) { 400_000 * $0 }
-    #expect(crowded.last.map { $0 >= 7 } == true)
+    let found = widths(&width, windows: 20, from: &now, isRefused: true) { 500_000 * $0 }
+    #expect(found.allSatisfy { $0 == 4 })
+  }
+
+  @Test func oneRefusalEndsTheTrial() {
+    var (width, now) = begun(4...8)
+    _ = widths(&width, windows: 6, from: &now) { 500_000 * $0 }
+    #expect(width.count == 8)
+    #expect(widths(&width, windows: 1, from: &now, isRefused: true) { 500_000 * $0 } == [4])
+    // Not for ever: where there is room again, more are tried.
+    #expect(widths(&width, windows: 8, from: &now) { 500_000 * $0 }.last == 8)
   }
 
   @Test func aTargetThatIsMetEndsTheSearch() {
     var (width, now) = begun(2...8, target: 1_000_000)
-    _ = widths(&width, windows: 8, from: &now) { _ in 2_000_000 }
     let found = widths(&width, windows: 30, from: &now) { _ in 2_000_000 }
     #expect(found.allSatisfy { $0 == 2 })
   }
 
   @Test func aTargetThatIsMissedDoesNot() {
     var (width, now) = begun(2...8, target: 4_000_000)
-    _ = widths(&width, windows: 8, from: &now) { _ in 2_000_000 }
     let found = widths(&width, windows: 30, from: &now) { _ in 2_000_000 }
     #expect(found.contains(4))
   }
@@ -68,6 +75,6 @@ import Testing
     var (width, now) = begun(4...8)
     now = now + SourceWidth.window * 10
     width.add(byteCount: 1, now: now)
-    #expect(width.count == 8)
+    #expect(width.count == 4)
   }
 }

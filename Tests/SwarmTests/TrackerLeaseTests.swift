@@ -68,8 +68,12 @@ import Testing
   @Test func aPeerWhoseLastConnectionEndsIsGoneUntilItSpeaks() {
     var fixture = Fixture(pieceCount: 4)
     fixture.say(1, .whole(fixture.set(0..<2)))
-    let known = [9, 1, 1].map { fixture.tracker.connected(Fixture.peer($0)) }
+    let known = [9, 1, 1].map {
+      fixture.tracker.connected(Fixture.peer($0), from: Fixture.address($0))
+    }
     #expect(known == [false, true, true])
+    // Another machine that uses its name counts for nothing.
+    #expect(!fixture.tracker.connected(Fixture.peer(1), from: Fixture.address(9)))
     #expect(Fixture.pieces(fixture.say(1, Fixture.nothing, wanted: 2)!.leases) == [2, 3])
     fixture.say(2)
     fixture.tracker.disconnected(Fixture.peer(1))
@@ -145,6 +149,22 @@ import Testing
     #expect(fixture.say(2, Fixture.nothing, wanted: 8, port: 0)?.leases == [])
     #expect(
       fixture.say(2, Fixture.nothing, wanted: 8, starving: true, port: 0)?.leases.isEmpty == false)
+  }
+
+  /// Whoever comes knows nobody yet; a crowd of newcomers would fill the origin's line for seconds.
+  @Test func newcomersDoNotGetMoreThanTheOriginCanSendSoon() {
+    var limits = TrackerLimits()
+    limits.leasedByteCountMin = 4 * Geometry.pieceByteCountMin
+    var fixture = Fixture(pieceCount: 64, limits: limits)
+    var leasedCount = 0
+    for number in 1...20 {
+      let leases = fixture.say(number, wanted: 64, starving: true)!.leases
+      leasedCount += Fixture.pieces(leases).count
+    }
+    #expect(leasedCount == 4)
+    // One that was told of all and still has nothing to ask for is not left waiting.
+    let again = fixture.say(20, Fixture.nothing, wanted: 64, starving: true)!.leases
+    #expect(Fixture.pieces(again).count == 1)
   }
 
   @Test func aStarvingPeerGetsWhatItsDeadSourceHeld() {
