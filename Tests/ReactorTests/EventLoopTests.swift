@@ -1,3 +1,4 @@
+import Content
 import Posix
 import Reactor
 import Testing
@@ -54,6 +55,30 @@ import Testing
     loop.turn(waits: true)
     #expect(wasAlive)
     #expect(observed == nil)
+  }
+
+  @Test func turnsThatGatherBeginApart() throws {
+    let loop = try EventLoop()
+    var seen: [Instant] = []
+    let box = try Mailbox<Int>(loop) { _ in seen.append(loop.now) }
+    loop.gatheringTime = .milliseconds(3)
+    for number in 0..<3 {
+      box.post(number)
+      loop.turn(waits: true)
+    }
+    #expect(seen.count == 3)
+    for (one, next) in zip(seen, seen.dropFirst()) { #expect(next - one >= loop.gatheringTime) }
+  }
+
+  @Test func gatheringEndsForATimer() throws {
+    let loop = try EventLoop()
+    var rang = false
+    let timer = Timer(loop) { rang = true }
+    loop.gatheringTime = .seconds(3_600)
+    loop.turn(waits: false)
+    timer.schedule(after: .milliseconds(1))
+    while !rang { loop.turn(waits: true) }
+    #expect(rang)
   }
 
   @Test func theClockStandsStillDuringATurn() throws {
