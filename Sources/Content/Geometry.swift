@@ -2,12 +2,17 @@
 package struct PieceIndex: Hashable, Sendable, Comparable {
   package let rawValue: Int
 
+  @inlinable
   package init(_ rawValue: Int) {
     precondition(rawValue >= 0, "a piece has a place from 0")
     self.rawValue = rawValue
   }
 
+  @inlinable
   package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+
+  @inlinable
+  package static func == (left: Self, right: Self) -> Bool { left.rawValue == right.rawValue }
 }
 
 /// Consecutive pieces: at least one. What one request asks for, one lease grants.
@@ -15,19 +20,21 @@ package struct PieceRun: Hashable, Sendable {
   package let first: PieceIndex
   package let count: Int
 
+  @inlinable
   package init(first: PieceIndex, count: Int) {
     precondition(count > 0, "a run has pieces")
     self.first = first
     self.count = count
   }
 
-  package init(_ piece: PieceIndex) { self.init(first: piece, count: 1) }
+  @inlinable package init(_ piece: PieceIndex) { self.init(first: piece, count: 1) }
 
-  package var end: Int { first.rawValue + count }
-  package var last: PieceIndex { PieceIndex(end - 1) }
-  package var indices: Range<Int> { first.rawValue..<end }
-  package var pieces: some Sequence<PieceIndex> { indices.lazy.map { PieceIndex($0) } }
+  @inlinable package var end: Int { first.rawValue + count }
+  @inlinable package var last: PieceIndex { PieceIndex(end - 1) }
+  @inlinable package var indices: Range<Int> { first.rawValue..<end }
+  @inlinable package var pieces: some Sequence<PieceIndex> { indices.lazy.map { PieceIndex($0) } }
 
+  @inlinable
   package func contains(_ piece: PieceIndex) -> Bool { indices.contains(piece.rawValue) }
 }
 
