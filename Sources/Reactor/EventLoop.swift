@@ -19,7 +19,8 @@ package final class EventLoop {
   private var wakeDeadline: Instant?
   var alarms = AlarmHeap()
 
-  /// A turn begins no sooner than this after the one before, unless a timer is due. What comes in
+  /// A turn begins no sooner than this after the one before, and timers ring as much later: most of
+  /// the earliest have been moved, and would cut every rest short. What comes in
   /// small parts from many sides is then done together, for which a thread that wakes for each part
   /// would need several times the processor's time. Zero, as at first: every part at once.
   package var gatheringTime = Duration.zero
@@ -85,8 +86,7 @@ package final class EventLoop {
   }
 
   private func gather() {
-    let end = turnStart + gatheringTime
-    Clock.rest(min(end, alarms.earliest ?? end) - Clock.now())
+    Clock.rest(turnStart + gatheringTime - Clock.now())
   }
 
   /// Something waits for the end of the next turn, which therefore will not wait for the kernel.

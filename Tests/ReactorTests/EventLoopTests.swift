@@ -70,17 +70,6 @@ import Testing
     for (one, next) in zip(seen, seen.dropFirst()) { #expect(next - one >= loop.gatheringTime) }
   }
 
-  @Test func gatheringEndsForATimer() throws {
-    let loop = try EventLoop()
-    var rang = false
-    let timer = Timer(loop) { rang = true }
-    loop.gatheringTime = .seconds(3_600)
-    loop.turn(waits: false)
-    timer.schedule(after: .milliseconds(1))
-    while !rang { loop.turn(waits: true) }
-    #expect(rang)
-  }
-
   @Test func theClockStandsStillDuringATurn() throws {
     let loop = try EventLoop()
     var readings: [Bool] = []
