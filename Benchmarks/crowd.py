@@ -30,6 +30,17 @@ def tmpfs(stage, size, pages="within_size"):
     stage.file_system = "tmpfs"
 
 
+def touch_memory(stage, size):
+    """Uses as much memory as files will need and gives it back. What a virtual machine touches for
+    the first time its host must find first, page by page: seconds a GiB, spent by whoever is first,
+    and none of them the program's."""
+    path, part = stage("touched"), bytes(4 * MIB)
+    with open(path, "wb", buffering=0) as file:
+        for _ in range(0, size, len(part)):
+            file.write(part)
+    os.unlink(path)
+
+
 class Tally:
     """Seconds until each download was done, and what they took of the machine."""
 

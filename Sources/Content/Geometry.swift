@@ -2,14 +2,17 @@
 package struct PieceIndex: Hashable, Sendable, Comparable {
   package let rawValue: Int
 
-  @inlinable package init(_ rawValue: Int) {
+  @inlinable
+  package init(_ rawValue: Int) {
     precondition(rawValue >= 0, "a piece has a place from 0")
     self.rawValue = rawValue
   }
 
-  @inlinable package static func < (left: Self, right: Self) -> Bool {
-    left.rawValue < right.rawValue
-  }
+  @inlinable
+  package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+
+  @inlinable
+  package static func == (left: Self, right: Self) -> Bool { left.rawValue == right.rawValue }
 }
 
 /// Consecutive pieces: at least one. What one request asks for, one lease grants.
@@ -17,7 +20,8 @@ package struct PieceRun: Hashable, Sendable {
   package let first: PieceIndex
   package let count: Int
 
-  @inlinable package init(first: PieceIndex, count: Int) {
+  @inlinable
+  package init(first: PieceIndex, count: Int) {
     precondition(count > 0, "a run has pieces")
     self.first = first
     self.count = count
@@ -30,7 +34,8 @@ package struct PieceRun: Hashable, Sendable {
   @inlinable package var indices: Range<Int> { first.rawValue..<end }
   @inlinable package var pieces: some Sequence<PieceIndex> { indices.lazy.map { PieceIndex($0) } }
 
-  @inlinable package func contains(_ piece: PieceIndex) -> Bool { indices.contains(piece.rawValue) }
+  @inlinable
+  package func contains(_ piece: PieceIndex) -> Bool { indices.contains(piece.rawValue) }
 }
 
 /// How a package of a given size is cut: into blocks of 16 KiB, which the tree verifies, and into

@@ -47,9 +47,14 @@ package struct PeerID: Hashable, Sendable, Comparable, CustomStringConvertible {
     return bytes
   }
 
-  package var isOrigin: Bool { self == .origin }
+  @inlinable package var isOrigin: Bool { high == 0 && low == 0 }
   package var description: String { Hexadecimal.encode(bytes) }
   package static func < (left: Self, right: Self) -> Bool {
     (left.high, left.low) < (right.high, right.low)
+  }
+
+  @inlinable
+  package static func == (left: Self, right: Self) -> Bool {
+    left.high == right.high && left.low == right.low
   }
 }

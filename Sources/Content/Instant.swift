@@ -5,41 +5,60 @@ package struct Instant: Hashable, Sendable, Comparable {
 
   package let nanoseconds: Int64
 
-  @inlinable package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+  @inlinable
+  package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
   /// What lies beyond the clock's ends is moved to them: a wait without end is never over at once.
+  @inlinable
   package static func + (instant: Instant, duration: Duration) -> Instant {
     let added = duration.nanoseconds
     let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(added)
     return Instant(nanoseconds: overflow ? (added < 0 ? .min : .max) : sum)
   }
 
+  @inlinable
   package static func - (instant: Instant, duration: Duration) -> Instant {
     Instant(nanoseconds: difference(instant.nanoseconds, duration.nanoseconds))
   }
 
+  @inlinable
   package static func - (later: Instant, earlier: Instant) -> Duration {
     .nanoseconds(difference(later.nanoseconds, earlier.nanoseconds))
   }
 
-  private static func difference(_ left: Int64, _ right: Int64) -> Int64 {
+  @inlinable
+  static func difference(_ left: Int64, _ right: Int64) -> Int64 {
     let (difference, overflow) = left.subtractingReportingOverflow(right)
     return overflow ? (left < 0 ? .min : .max) : difference
   }
 
-  @inlinable package static func < (left: Instant, right: Instant) -> Bool {
+  @inlinable
+  package static func < (left: Instant, right: Instant) -> Bool {
     left.nanoseconds < right.nanoseconds
   }
 
+  @inlinable
+  package static func == (left: Instant, right: Instant) -> Bool {
+    left.nanoseconds == right.nanoseconds
+  }
+
   // The standard library's own would ask for `<` through a table, and time is compared everywhere.
-  @inlinable package static func > (left: Instant, right: Instant) -> Bool { right < left }
-  @inlinable package static func <= (left: Instant, right: Instant) -> Bool { !(right < left) }
-  @inlinable package static func >= (left: Instant, right: Instant) -> Bool { !(left < right) }
+  @inlinable
+  package static func > (left: Instant, right: Instant) -> Bool { right < left }
+
+  @inlinable
+  package static func <= (left: Instant, right: Instant) -> Bool { !(right < left) }
+
+  @inlinable
+  package static func >= (left: Instant, right: Instant) -> Bool { !(left < right) }
 }
 
 extension Duration {
   /// Whole nanoseconds; durations beyond 292 years are cut to the nearest representable.
+  @inlinable
   package var nanoseconds: Int64 {
+    // Those below nine seconds, nearly all, need no division of 128 bits.
+    if let few = Int64(exactly: attoseconds) { return few / 1_000_000_000 }
     let (seconds, attoseconds) = components
     let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
     let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)

@@ -1,8 +1,8 @@
 /// Which pieces of a package somebody has: one bit a piece.
 package struct PieceSet: Hashable, Sendable {
   package let pieceCount: Int
-  package private(set) var count = 0
-  private var words: [UInt64]
+  @usableFromInline package internal(set) var count = 0
+  @usableFromInline var words: [UInt64]
 
   /// The empty set over a package of `pieceCount` pieces.
   package init(pieceCount: Int) {
@@ -35,9 +35,10 @@ package struct PieceSet: Hashable, Sendable {
     return rest >= 64 ? ~0 : (1 << UInt64(rest)) - 1
   }
 
-  package var isEmpty: Bool { count == 0 }
-  package var isFull: Bool { count == pieceCount }
+  @inlinable package var isEmpty: Bool { count == 0 }
+  @inlinable package var isFull: Bool { count == pieceCount }
 
+  @inlinable
   package func contains(_ piece: PieceIndex) -> Bool {
     words[piece.rawValue >> 6] & (1 << UInt64(piece.rawValue & 63)) != 0
   }
@@ -45,7 +46,7 @@ package struct PieceSet: Hashable, Sendable {
   package func contains(_ run: PieceRun) -> Bool { run.pieces.allSatisfy { contains($0) } }
 
   /// True when `piece` was new.
-  @discardableResult
+  @inlinable @discardableResult
   package mutating func insert(_ piece: PieceIndex) -> Bool {
     precondition(piece.rawValue < pieceCount, "the piece belongs to the package")
     let bit: UInt64 = 1 << UInt64(piece.rawValue & 63)
@@ -60,7 +61,7 @@ package struct PieceSet: Hashable, Sendable {
   }
 
   /// True when `piece` was there.
-  @discardableResult
+  @inlinable @discardableResult
   package mutating func remove(_ piece: PieceIndex) -> Bool {
     precondition(piece.rawValue < pieceCount, "the piece belongs to the package")
     let bit: UInt64 = 1 << UInt64(piece.rawValue & 63)
@@ -115,6 +116,7 @@ package struct PieceSet: Hashable, Sendable {
   }
 
   /// Calls `body` with each member in ascending order.
+  @inlinable
   package func forEach(_ body: (PieceIndex) -> Void) {
     for (wordIndex, word) in words.enumerated() {
       var rest = word

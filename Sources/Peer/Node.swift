@@ -33,7 +33,10 @@ final class Node {
   static let haveSilenceMax = Duration.seconds(45)
   static let keepAliveInterval = Duration.seconds(15)
   static let sweepInterval = Duration.seconds(1)
-  static let uploadUnsentByteCountMax: Int32 = 32 * 1024
+  static let crowdCountMin = 8
+  static let gatheringTime = Duration.milliseconds(5)
+  static let gatheredByteRateMax = 32 << 20
+  static let uploadUnsentByteCountMax: Int32 = 64 * 1024
 
   let loop: EventLoop
   let id: PeerID
@@ -66,6 +69,7 @@ final class Node {
   private var control: ClientConnection?
   private var paused: [ClientConnection] = []
   private var sweepTimer: Timer?
+  private var sweptByteCount = 0
   private var keepAliveTimer: Timer?
   private let news: Mailbox<IntakeNews>
   private let losses: Mailbox<PieceStore.Loss>
@@ -291,7 +295,7 @@ final class Node {
     let tls = address.fingerprint == nil ? nil : peerTLS
     if address.fingerprint != nil, tls == nil { return nil }
     return pool.connection(
-      to: address.endpoint, host: "\(address.endpoint)", tls: tls,
+      to: address.endpoint, host: address.host, tls: tls,
       expecting: address.fingerprint, isExclusive: isExclusive)
   }
 
@@ -312,15 +316,28 @@ final class Node {
 
   private func sweep() {
     sweepTimer?.schedule(after: Self.sweepInterval)
+    gatherInCrowd()
     pool.sweep(now: loop.now)
     if !paused.isEmpty { excuseSources() }
     // When every connection was paused in the middle of a piece, no verdict comes to resume one.
     resumePaused()
   }
 
+  /// In a crowd pieces and news come in small parts from all sides, and none of them is waited for so
+  /// much that a few milliseconds count. Where bytes come fast, a turn's share of them would be too
+  /// little for the time.
+  private func gatherInCrowd() {
+    let total = transfers.values.reduce(0) { $0 + $1.tally.byteCount }
+    let rate = total - sweptByteCount
+    sweptByteCount = total
+    let isCrowd = transfers.values.contains { $0.neighbourCount >= Self.crowdCountMin }
+    let gathers = isCrowd && rate > 0 && rate <= Self.gatheredByteRateMax
+    loop.gatheringTime = gathers ? Self.gatheringTime : .zero
+  }
+
   private func keepAlive() {
     keepAliveTimer?.schedule(after: Self.keepAliveInterval)
-    for transfer in Array(transfers.values) { transfer.haveFeed.tell(.keepAlive) }
+    for transfer in Array(transfers.values) { transfer.haveFeed.keepAlive() }
   }
 
   // MARK: The end

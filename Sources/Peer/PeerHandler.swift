@@ -11,6 +11,9 @@ import Wire
 /// health. It serves packages by id only, never a path.
 final class PeerHandler: RequestHandler {
   private unowned let node: Node
+  /// The last package that pieces were asked of, and by which path: requests for pieces are many, and
+  /// mostly for the same package.
+  private var last: (path: [UInt8], id: PackageID)?
 
   init(_ node: Node) { self.node = node }
 
@@ -21,6 +24,11 @@ final class PeerHandler: RequestHandler {
   ) {
     guard head.method == .get || head.method == .head else {
       return connection.respondMethodNotAllowed("GET, HEAD")
+    }
+    if let (path, id) = last, head.path.count == path.count, let transfer = node.transfers[id],
+      zip(head.path, path).allSatisfy({ bytes[$0] == $1 })
+    {
+      return package(transfer, head, bytes, on: connection)
     }
     let path = String(decoding: head.path.map { bytes[$0] }, as: UTF8.self)
     let parts = path.split(separator: "/", omittingEmptySubsequences: false)
@@ -40,7 +48,9 @@ final class PeerHandler: RequestHandler {
         return connection.respondText(.notFound, "this peer does not have the package")
       }
       switch parts[2] {
-      case "package": package(transfer, head, bytes, on: connection)
+      case "package":
+        last = (Array(path.utf8), id)
+        package(transfer, head, bytes, on: connection)
       case "have": have(transfer, head, bytes, on: connection)
       default: tree(transfer, head, bytes, on: connection)
       }
@@ -80,10 +90,8 @@ final class PeerHandler: RequestHandler {
     _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
     on connection: ServerConnection
   ) {
-    let representation = Representation(
-      byteCount: transfer.geometry.byteCount, etag: EntityTag(transfer.stored.id).field,
-      modified: transfer.manifest.modified, contentType: Array(ContentType.unknown.utf8),
-      extraFields: Self.fileName(of: transfer, for: head))
+    let described = transfer.representation
+    let representation = head.has(.spatePeer) ? described.forPeers : described.forOthers
     var plan = ContentPlan(head, bytes: bytes, for: representation)
     // Several ranges: a server may send the whole instead (RFC 9110 section 14.2), and the whole
     // passes the gate.
@@ -106,14 +114,6 @@ final class PeerHandler: RequestHandler {
       }
     }
     send(range, plan, representation, transfer, head, bytes, on: connection)
-  }
-
-  /// A client without our software was sent here by the origin, and the path does not say what to
-  /// call the file (RFC 6266).
-  private static func fileName(of transfer: Transfer, for head: RequestHead) -> [UInt8] {
-    guard !head.has(.spatePeer) else { return [] }
-    let name = PercentEncoding.encode(path: transfer.manifest.name)
-    return Array("Content-Disposition: attachment; filename*=UTF-8''\(name)\r\n".utf8)
   }
 
   private func wholeSlice(_ transfer: Transfer) -> PinnedSlice? {

@@ -30,6 +30,9 @@ final class Transfer {
   let manifest: Manifest
   let stored: StoredPackage
   let haveFeed: HaveFeed
+  /// Where every node that has it serves it.
+  let packagePath: String
+  private(set) lazy var representation = PackageRepresentation(manifest, stored)
   private(set) var outcome = Outcome.ongoing
   private(set) var tally = TransferTally()
 
@@ -43,9 +46,6 @@ final class Transfer {
   private var addresses: [PeerID: PeerAddress] = [:]
   private var observers: [ObjectIdentifier: any TransferObserver] = [:]
   private var wanted: [ObjectIdentifier: PieceRun] = [:]
-  private var gained: [PieceRun] = []
-  private var isFlushScheduled = false
-  private var lastFlush: Instant?
   private var isInUse = false
   private var timer: Timer?
 
@@ -54,7 +54,8 @@ final class Transfer {
     self.node = node
     self.manifest = manifest
     self.stored = stored
-    haveFeed = HaveFeed(pieceCount: stored.geometry.pieceCount)
+    packagePath = "/-/package/\(stored.id)"
+    haveFeed = HaveFeed(node.loop, pieceCount: stored.geometry.pieceCount)
     download = Download(
       package: stored.id, geometry: stored.geometry, held: stored.verified,
       isOnDemand: isOnDemand, limits: node.limits)
@@ -69,6 +70,8 @@ final class Transfer {
   var heldByteCount: Int {
     min(held.count * geometry.pieceByteCount, geometry.byteCount)
   }
+  /// Whom it follows, and who follows it.
+  var neighbourCount: Int { readers.count + haveFeed.followerCount }
   var timeLeft: Duration? { download.timeLeft(now: node.loop.now) }
   var sourceStatistics: [SourceStatistics] { download.statistics }
 
@@ -169,6 +172,7 @@ final class Transfer {
       referral.sources.removeAll { !$0.peer.isOrigin && !$0.speaksTLS }
     }
     for source in referral.sources where !source.peer.isOrigin {
+      if let known = addresses[source.peer], known.isOf(source) { continue }
       addresses[source.peer] = PeerAddress(source)
     }
     feed(.referred(referral, interval: interval))
@@ -219,8 +223,7 @@ final class Transfer {
     let byteCount = geometry.byteRange(of: piece).count
     tally.add(byteCount: byteCount, from: source)
     node.counters.verified(byteCount: byteCount, fromOrigin: source.isOrigin)
-    gained.append(PieceRun(piece))
-    scheduleFlush()
+    haveFeed.gained(PieceRun(piece))
   }
 
   private func notStored(_ error: StorageError, _ result: IntakeResult) {
@@ -236,10 +239,8 @@ final class Transfer {
 
   /// The cache gave pieces up.
   func lost(_ runs: [PieceRun]) {
-    // Whoever heard of them later would believe that they are here.
-    flushGained()
     for run in runs { feed(.evicted(run)) }
-    haveFeed.tell(.evicted(runs))
+    haveFeed.evicted(runs)
   }
 
   /// The cache gave the whole package up: nobody shall be referred here for it any more.
@@ -269,7 +270,7 @@ final class Transfer {
     case .unfollow(let peer):
       readers[peer]?.cancel()
       readers[peer] = nil
-    case .promise(let runs): haveFeed.tell(.promised(runs, within: HaveFeed.promiseTerm))
+    case .promise(let runs): haveFeed.promised(runs)
     case .tick(let delay): timer?.schedule(after: delay)
     case .completed: complete()
     case .gaveUp(.nobodyHasIt):
@@ -292,7 +293,7 @@ final class Transfer {
     fetches[id] = fetch
     let range = geometry.byteRange(of: run)
     connection.send(
-      .get, "/-/package/\(stored.id)", silenceMax: Node.fetchSilenceMax, receiver: fetch
+      .get, packagePath, silenceMax: Node.fetchSilenceMax, receiver: fetch
     ) { head in
       HeadWriter.range(range, to: &head)
       HeadWriter.field(.spatePeer, node.idText, to: &head)
@@ -312,29 +313,6 @@ final class Transfer {
     connection.send(
       .get, "/-/have/\(stored.id)", silenceMax: Node.haveSilenceMax, receiver: reader
     ) { HeadWriter.field(.spatePeer, node.idText, to: &$0) }
-  }
-
-  /// The followers are many, and a frame costs each of them a turn: under load, one frame tells of
-  /// all the pieces of this time.
-  private static let gainedInterval = Duration.milliseconds(20)
-
-  private func scheduleFlush() {
-    guard !isFlushScheduled else { return }
-    isFlushScheduled = true
-    let quiet = lastFlush.map { node.loop.now - $0 } ?? Self.gainedInterval
-    if quiet >= Self.gainedInterval {
-      node.loop.atEndOfTurn(once: { [weak self] in self?.flushGained() })
-    } else {
-      node.after(Self.gainedInterval - quiet) { [weak self] in self?.flushGained() }
-    }
-  }
-
-  private func flushGained() {
-    isFlushScheduled = false
-    guard !gained.isEmpty else { return }
-    lastFlush = node.loop.now
-    haveFeed.tell(.gained(gained))
-    gained.removeAll(keepingCapacity: true)
   }
 
   private func complete() {
@@ -358,6 +336,7 @@ final class Transfer {
 struct TransferTally: Equatable, Sendable {
   private(set) var fromOriginByteCount = 0
   private(set) var fromPeersByteCount = 0
+  var byteCount: Int { fromOriginByteCount + fromPeersByteCount }
   var rejectedPieceCount = 0
 
   mutating func add(byteCount: Int, from source: PeerID) {

@@ -20,6 +20,13 @@ package final class EventLoop {
   private var wakeDeadline: Instant?
   var alarms = AlarmHeap()
 
+  /// A turn begins no sooner than this after the one before, and timers ring as much later: most of
+  /// the earliest have been moved, and would cut every rest short. What comes in
+  /// small parts from many sides is then done together, for which a thread that wakes for each part
+  /// would need several times the processor's time. Zero, as at first: every part at once.
+  package var gatheringTime = Duration.zero
+
+  private var turnStart: Instant = .zero
   private var isStopping = false
   private var cachedNow: Instant?
   private var cachedWall: (second: Int, until: Instant)?
@@ -70,11 +77,17 @@ package final class EventLoop {
   package func turn(waits: Bool) {
     armWake()
     let waits = waits && !hasWorkForNextTurn
+    if waits, gatheringTime > .zero { gather() }
     cachedNow = nil
     let result = spate_turn(base.pointer, waits ? 1 : 0)
     precondition(result >= 0, "epoll failed")
+    if gatheringTime > .zero { turnStart = now }
     runTimers()
     finishTurn()
+  }
+
+  private func gather() {
+    Clock.rest(turnStart + gatheringTime - Clock.now())
   }
 
   /// Something waits for the end of the next turn, which therefore will not wait for the kernel.

@@ -10,7 +10,8 @@ extension World {
       return OriginContact(epoch: trackerEpoch, isCounted: false)
     }
     guard !contact.isCounted else { return contact }
-    let isCounted = tracker?.connected(peers[client].id, from: address(of: client)) ?? false
+    let (id, address) = (peers[client].id, address(of: client))
+    let isCounted = tracker?.connected(id, from: address) ?? false
     return OriginContact(epoch: trackerEpoch, isCounted: isCounted)
   }
 

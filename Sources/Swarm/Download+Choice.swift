@@ -53,35 +53,45 @@ extension Download {
   /// none of those can be, second requests to those that are. Of more than the width the slowest are
   /// not asked again; sources far slower than the mean come on top.
   private func askable(now: Instant) -> (fresh: [Int], working: [Int]) {
-    var fresh: [Int] = []
-    var working: [Int] = []
-    var busy: [Int] = []
-    for index in neighbours.indices.dropFirst() {
+    var (freshCount, workingCount, busyCount) = (0, 0, 0)
+    for index in 1..<neighbours.count {
       let outstanding = neighbours[index].outstandingCount
-      if outstanding > 0 { busy.append(index) }
-      guard outstanding < limits.requestsPerSourceMax, neighbours[index].busyUntil <= now,
-        neighbours[index].isUsable(now: now)
-      else { continue }
-      if outstanding == 0 { fresh.append(index) } else { working.append(index) }
+      if outstanding > 0 { busyCount += 1 }
+      guard mayAsk(index, now: now) else { continue }
+      if outstanding == 0 { freshCount += 1 } else { workingCount += 1 }
     }
     // Without anybody to ask, who is slow makes no difference.
-    guard !fresh.isEmpty || !working.isEmpty else { return ([], []) }
+    guard freshCount + workingCount > 0 else { return ([], []) }
     let width = min(width.count, widthBesidesLeases(now: now))
-    let workingCount = workingCount(among: busy, width: width)
-    if workingCount < width { return (fresh, working) }
-    return ([], workingCount > width ? withoutSlowest(working, workingCount, width) : working)
+    let atWorkCount = busyCount - (busyCount >= width ? slowCount : 0)
+    let working = workingCount > 0 ? mayBeAsked(now: now) { $0 > 0 } : []
+    if atWorkCount < width {
+      return (freshCount > 0 ? mayBeAsked(now: now) { $0 == 0 } : [], working)
+    }
+    return ([], atWorkCount > width ? withoutSlowest(working, atWorkCount, width) : working)
   }
 
-  /// Those at work, without a few that are far slower than the mean.
-  private func workingCount(among busy: [Int], width: Int) -> Int {
-    guard busy.count >= width else { return busy.count }
-    let slowRate = meanRate / 4
-    var slowCount = 0
-    for index in busy where slowCount < limits.sourceCounts.lowerBound {
-      let rate = neighbours[index].byteRate
-      if rate > 0, rate < slowRate { slowCount += 1 }
+  private func mayAsk(_ index: Int, now: Instant) -> Bool {
+    neighbours[index].outstandingCount < limits.requestsPerSourceMax
+      && neighbours[index].busyUntil <= now && neighbours[index].isUsable(now: now)
+  }
+
+  private func mayBeAsked(now: Instant, _ isWanted: (_ outstandingCount: Int) -> Bool) -> [Int] {
+    (1..<neighbours.count).filter {
+      isWanted(neighbours[$0].outstandingCount) && mayAsk($0, now: now)
     }
-    return busy.count - slowCount
+  }
+
+  /// Of those at work, a few that are far slower than the mean.
+  private var slowCount: Int {
+    let slowRate = meanRate / 4
+    var count = 0
+    for index in 1..<neighbours.count
+    where neighbours[index].outstandingCount > 0 && count < limits.sourceCounts.lowerBound {
+      let rate = neighbours[index].byteRate
+      if rate > 0, rate < slowRate { count += 1 }
+    }
+    return count
   }
 
   /// Of those at work, who may be asked again when there are too many: the slowest are let go.

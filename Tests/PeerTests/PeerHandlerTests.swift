@@ -165,6 +165,41 @@ import Wire
     try place.close()
   }
 
+  /// More than are told in one turn.
+  @Test func newsReachEveryFollowerInOrder() throws {
+    let place = try Place(pieces: 1..<3)
+    let id = place.package.digests.id
+    let followerCount = 2 * HaveFeed.toldPerTurnCountMax + 1
+    let questions = (0..<followerCount).map { _ in
+      Question(place.loop, place.endpoint, "/-/have/\(id)")
+    }
+    let feed = try #require(place.test.node.transfers[id]).haveFeed
+    place.loop.run { feed.followerCount == followerCount }
+    let runs = [0, 3, 4].map { PieceRun(PieceIndex($0)) }
+    feed.gained(runs[1])
+    feed.promised([runs[2]])
+    feed.gained(runs[0])
+    feed.evicted([runs[1]])
+    feed.gained(runs[2])
+    place.loop.run { feed.isUpToDate }
+    feed.end()
+    place.loop.run { questions.allSatisfy { $0.result != nil } }
+    var held = PieceSet(pieceCount: place.package.geometry.pieceCount)
+    held.insert(PieceRun(first: PieceIndex(1), count: 2))
+    for question in questions {
+      var decoder = HaveDecoder(pieceCount: place.package.geometry.pieceCount)
+      var frames: [HaveFrame] = []
+      let body = try #require(question.result).get().body
+      try decoder.decode(body.span, into: &frames)
+      #expect(
+        frames == [
+          .bitmap(held), .promised([runs[2]], within: HaveFeed.promiseTerm),
+          .gained([runs[0], runs[1]]), .evicted([runs[1]]), .gained([runs[2]]),
+        ])
+    }
+    try place.close()
+  }
+
   /// The head alone of a stream without an end must not hold the connection.
   @Test func theHeadOfAStreamIsAnswered() throws {
     let place = try Place()

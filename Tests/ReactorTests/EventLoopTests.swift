@@ -1,3 +1,4 @@
+import Content
 import Posix
 import Reactor
 import Testing
@@ -54,6 +55,19 @@ import Testing
     loop.turn(waits: true)
     #expect(wasAlive)
     #expect(observed == nil)
+  }
+
+  @Test func turnsThatGatherBeginApart() throws {
+    let loop = try EventLoop()
+    var seen: [Instant] = []
+    let box = try Mailbox<Int>(loop) { _ in seen.append(loop.now) }
+    loop.gatheringTime = .milliseconds(3)
+    for number in 0..<3 {
+      box.post(number)
+      loop.turn(waits: true)
+    }
+    #expect(seen.count == 3)
+    for (one, next) in zip(seen, seen.dropFirst()) { #expect(next - one >= loop.gatheringTime) }
   }
 
   @Test func theClockStandsStillDuringATurn() throws {

@@ -19,6 +19,8 @@ struct Schema {
 final class Database {
   let path: String
   private let connection: OpaquePointer
+  // Kept ready: most of what a short transaction costs would be to read these two words again.
+  private var begin, commit: OpaquePointer?
 
   /// How long a statement waits for another process that reads the file, in milliseconds.
   private static let busyMilliseconds: Int32 = 5_000
@@ -37,7 +39,11 @@ final class Database {
     sqlite3_busy_timeout(handle, Self.busyMilliseconds)
   }
 
-  deinit { sqlite3_close_v2(connection) }
+  deinit {
+    sqlite3_finalize(begin)
+    sqlite3_finalize(commit)
+    sqlite3_close_v2(connection)
+  }
 
   /// Opens the file at `path`, creating it. Throws `foreignDatabase` when it is somebody else's and
   /// `damagedDatabase` when it is none.
@@ -75,11 +81,24 @@ final class Database {
   }
 
   func prepare(_ sql: String) throws(StorageError) -> Statement {
+    Statement(try handle(of: sql), of: self)
+  }
+
+  private func handle(of sql: String) throws(StorageError) -> OpaquePointer {
     var handle: OpaquePointer?
     let code = sqlite3_prepare_v3(
       connection, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &handle, nil)
     guard code == SQLITE_OK, let handle else { throw failure() }
-    return Statement(handle, of: self)
+    return handle
+  }
+
+  /// Runs a statement without parameters and rows, prepared when it is first needed.
+  private func run(_ kept: inout OpaquePointer?, _ sql: String) throws(StorageError) {
+    if kept == nil { kept = try handle(of: sql) }
+    let code = sqlite3_step(kept)
+    let failure = code == SQLITE_DONE ? nil : failure()
+    sqlite3_reset(kept)
+    if let failure { throw failure }
   }
 
   /// All of `body` or nothing. `durably`: on the disk, not only in the log's pages, when it
@@ -90,9 +109,9 @@ final class Database {
     if durably { try execute("PRAGMA synchronous = FULL") }
     let outcome: Result<Value, StorageError>
     do {
-      try execute("BEGIN IMMEDIATE")
+      try run(&begin, "BEGIN IMMEDIATE")
       let value = try body()
-      try execute("COMMIT")
+      try run(&commit, "COMMIT")
       outcome = .success(value)
     } catch {
       // Some failures have rolled back already; then this one has nothing left to undo.
