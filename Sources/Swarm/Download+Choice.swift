@@ -123,8 +123,10 @@ extension Download {
       guard let index = source(among: group, chance: &chance) else { continue }
       var candidates = offered(index)
       candidates.formIntersection(needed)
-      guard let piece = rarest(among: candidates, chance: &chance) else { continue }
-      return (index, run(from: piece, at: index))
+      guard let piece = rarest(among: candidates, prefersPairs: true, chance: &chance) else {
+        continue
+      }
+      return (index, run(around: piece, at: index))
     }
     return nil
   }
@@ -158,15 +160,25 @@ extension Download {
     return found.randomElement(using: &chance)
   }
 
-  private func rarest(among candidates: PieceSet, chance: inout SeededGenerator) -> PieceIndex? {
+  /// One of the rarest, drawn so that not everybody asks for the same. A request costs both sides
+  /// about as much as the bytes of a piece: with `prefersPairs`, of equally rare ones those are
+  /// drawn whose partner is a candidate too, and one request brings both. Partners are 0 and 1, 2
+  /// and 3, and so on: everybody pairs alike, so what came as a pair can travel on as one.
+  private func rarest(
+    among candidates: PieceSet, prefersPairs: Bool = false, chance: inout SeededGenerator
+  ) -> PieceIndex? {
     var best: PieceIndex?
-    var bestCount = UInt16.max
+    var bestRank = Int.max
     var tieCount: UInt64 = 0
     candidates.forEach { piece in
-      let count = availability[piece.rawValue]
-      if count < bestCount {
-        (best, bestCount, tieCount) = (piece, count, 1)
-      } else if count == bestCount {
+      let partner = piece.rawValue ^ 1
+      let isSingle =
+        prefersPairs
+        && !(partner < geometry.pieceCount && candidates.contains(PieceIndex(partner)))
+      let rank = Int(availability[piece.rawValue]) * 2 + (isSingle ? 1 : 0)
+      if rank < bestRank {
+        (best, bestRank, tieCount) = (piece, rank, 1)
+      } else if rank == bestRank {
         tieCount += 1
         if chance.next() % tieCount == 0 { best = piece }
       }
@@ -222,22 +234,46 @@ extension Download {
     return (Double(neighbours[index].outstandingCount + 1) + crowding) / min(max(speed, 0.5), 2)
   }
 
-  /// Consecutive needed pieces the source holds: `runByteCountMin` of them in a crowd, up to
-  /// `runByteCountMax` from a single neighbour, and at any rate what a fast source sends in a few
-  /// milliseconds.
+  /// Consecutive needed pieces the source holds, from `piece` on.
   private func run(from piece: PieceIndex, at index: Int) -> PieceRun {
+    let end = end(of: piece, countMax: countMax(at: index), at: index)
+    return PieceRun(first: piece, count: end - piece.rawValue)
+  }
+
+  /// The same, and those before `piece` while there is room: what a reader waits for is at the front
+  /// of a run, what is rare may be anywhere in it.
+  private func run(around piece: PieceIndex, at index: Int) -> PieceRun {
+    let countMax = countMax(at: index)
+    let end = end(of: piece, countMax: countMax, at: index)
+    var start = piece.rawValue
+    while start > 0, end - start < countMax, isAskable(PieceIndex(start - 1), of: index) {
+      start -= 1
+    }
+    return PieceRun(first: PieceIndex(start), count: end - start)
+  }
+
+  private func end(of piece: PieceIndex, countMax: Int, at index: Int) -> Int {
+    var end = piece.rawValue + 1
+    while end < geometry.pieceCount, end - piece.rawValue < countMax,
+      isAskable(PieceIndex(end), of: index)
+    {
+      end += 1
+    }
+    return end
+  }
+
+  private func isAskable(_ piece: PieceIndex, of index: Int) -> Bool {
+    needed.contains(piece) && offers(piece, index)
+  }
+
+  /// Pieces in one request: `runByteCountMin` in a crowd, up to `runByteCountMax` from a single
+  /// neighbour, and at any rate what a fast source sends in a few milliseconds.
+  private func countMax(at index: Int) -> Int {
     let openCount = neighbours.reduce(0) { $0 + ($1.stream == .open ? 1 : 0) }
     let crowded = min(limits.runByteCountMin, limits.runByteCountMax)
     let shared = max(crowded, limits.runByteCountMax / max(1, openCount * openCount))
     let quick = min(neighbours[index].byteRate / 200, limits.runByteCountMax / 8)
-    let countMax = max(1, max(shared, quick) / geometry.pieceByteCount)
-    var end = piece.rawValue + 1
-    while end < geometry.pieceCount, end - piece.rawValue < countMax,
-      needed.contains(PieceIndex(end)), offers(PieceIndex(end), index)
-    {
-      end += 1
-    }
-    return PieceRun(first: piece, count: end - piece.rawValue)
+    return max(1, max(shared, quick) / geometry.pieceByteCount)
   }
 
   /// The end game: nothing is left to ask for, so what is slow to come from one neighbour is asked

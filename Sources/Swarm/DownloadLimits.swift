@@ -68,7 +68,7 @@ package struct DownloadLimits: Hashable, Sendable {
   /// Bytes asked for in one request when the swarm is small.
   package var runByteCountMax = 4 << 20
   /// And in a crowd: less would leave the line idle while requests wait in full uplinks.
-  package var runByteCountMin = 128 << 10
+  package var runByteCountMin = 256 << 10
 
   package init() {}
 }
