@@ -20,10 +20,9 @@ enum SimulationEvent: Sendable {
   /// A follower hears what the peer holds, or that it is gone.
   case opens(Int, server: Int)
   case ends(Int, server: Int)
-  /// What was verified lately goes out.
-  case flushes(Int)
-  /// All followers hear of pieces, now held or soon to be.
-  case news(from: Int, [PieceRun], isPromise: Bool)
+  /// The next followers are told what is new.
+  case tells(Int)
+  case news(from: Int, NewsFeed.Message)
   /// A request reaches its server, unless its connection was closed since.
   case requests(Place, RequestID, PieceRun)
   /// A connection that was idle has its first bytes past the queue of the uplink.

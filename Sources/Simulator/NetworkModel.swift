@@ -20,8 +20,9 @@ package struct NetworkModel: Hashable, Sendable {
   package var coldRoundTripCount = 3
   /// From the last byte of a piece to its being verified, written and recorded.
   package var verifyTime: Duration = .milliseconds(1)
-  /// News of verified pieces goes out at most this often.
+  /// Followers hear of pieces in turns (`NewsFeed`): so many at a time, at most this often.
   package var newsInterval: Duration = .milliseconds(20)
+  package var newsFollowerCountMax = 4
   /// A peer asks for the manifest and the tree before it announces itself.
   package var openingRoundTripCount = 3
   /// Of a cancelled response that has begun, at most this much is still read.
@@ -43,6 +44,7 @@ package struct NetworkModel: Hashable, Sendable {
     model.coldRoundTripCount = 0
     model.verifyTime = .microseconds(200)
     model.newsInterval = .zero
+    model.newsFollowerCountMax = .max
     model.openingRoundTripCount = 0
     return model
   }

@@ -24,11 +24,7 @@ struct PeerActor: Sendable {
   var life = Life.absent
   var tickVersion = 0
   /// Whose have-stream from here is open.
-  var followers: [Int32] = []
-  /// Verified and not told to the followers yet.
-  var gained: [PieceRun] = []
-  var newsAt: Instant?
-  var isNewsScheduled = false
+  var feed = NewsFeed()
   var contacts: [Contact] = []
   /// Connections on which it is the server.
   var served: [Int32] = []

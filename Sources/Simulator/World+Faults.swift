@@ -92,15 +92,14 @@ extension World {
   }
 
   private mutating func vanish(_ index: Int) {
-    for follower in peers[index].followers {
-      schedule(
-        .ends(Int(follower), server: index), after: latency(from: index, to: Int(follower)))
+    for follower in peers[index].feed.followers.map({ Int($0.index) }) {
+      schedule(.ends(follower, server: index), after: latency(from: index, to: follower))
     }
-    peers[index].followers = []
+    peers[index].feed.removeAll()
     for contact in peers[index].contacts {
       drop(Int(contact.connection))
       if Int(contact.server) != origin {
-        peers[Int(contact.server)].followers.removeAll { $0 == Int32(index) }
+        peers[Int(contact.server)].feed.remove(index)
       }
     }
     lose(peers[index].announceContact, of: index)

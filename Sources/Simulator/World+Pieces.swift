@@ -24,10 +24,9 @@ extension World {
       if isNew {
         noteStall(client)
         count(piece)
-        peers[client].gained.append(PieceRun(piece))
       }
       step(client, .verified(piece, id))
-      if isNew { scheduleNews(client) }
+      if isNew { noteNews([PieceRun(piece)], of: client, isPromise: false) }
     }
     if peers[client].download.held.count > peers[client].proven.count {
       violate("peer \(client) holds what was not verified")
@@ -50,40 +49,36 @@ extension World {
 
   // MARK: News
 
+  mutating func noteNews(_ runs: [PieceRun], of index: Int, isPromise: Bool) {
+    peers[index].feed.note(runs, isPromise: isPromise)
+    scheduleNews(index)
+  }
+
   private mutating func scheduleNews(_ index: Int) {
-    guard !peers[index].isNewsScheduled else { return }
-    let quiet = peers[index].newsAt.map { now - $0 } ?? model.newsInterval
-    if quiet >= model.newsInterval {
-      flushNews(index)
-    } else {
-      peers[index].isNewsScheduled = true
-      schedule(.flushes(index), after: model.newsInterval - quiet)
-    }
+    guard !peers[index].feed.isUpToDate, !peers[index].feed.isScheduled else { return }
+    peers[index].feed.isScheduled = true
+    let quiet = peers[index].feed.lastTurn.map { now - $0 } ?? model.newsInterval
+    schedule(.tells(index), after: max(.zero, model.newsInterval - quiet))
   }
 
-  mutating func flushNews(_ index: Int) {
-    peers[index].isNewsScheduled = false
-    let runs = peers[index].gained
-    guard !runs.isEmpty, peers[index].life == .up else { return }
-    peers[index].gained = []
-    peers[index].newsAt = now
-    tell(runs, of: index, isPromise: false)
-  }
-
-  /// One message to all followers: they are many, and it takes each about as long.
-  mutating func tell(_ runs: [PieceRun], of index: Int, isPromise: Bool) {
-    guard !peers[index].followers.isEmpty else { return }
+  mutating func tellNext(_ index: Int) {
+    peers[index].feed.isScheduled = false
+    guard peers[index].life == .up else { return }
+    peers[index].feed.lastTurn = now
     let delay = model.latency + uplinkQueue(index)
-    schedule(.news(from: index, runs, isPromise: isPromise), after: delay)
+    for message in peers[index].feed.takeTurn(countMax: model.newsFollowerCountMax) {
+      schedule(.news(from: index, message), after: delay)
+    }
+    scheduleNews(index)
   }
 
-  mutating func tellFollowers(_ index: Int, _ runs: [PieceRun], isPromise: Bool) {
+  mutating func hear(_ message: NewsFeed.Message, from index: Int) {
     guard peers[index].life == .up else { return }
     let peer = peers[index].id
-    let event = isPromise ? Download.Event.promised(peer, runs) : .gained(peer, runs)
-    // A follower may leave while it is told.
-    let followers = peers[index].followers
-    for follower in followers { step(Int(follower), event) }
+    for follower in message.followers {
+      if !message.promised.isEmpty { step(Int(follower), .promised(peer, message.promised)) }
+      if !message.gained.isEmpty { step(Int(follower), .gained(peer, message.gained)) }
+    }
   }
 
   mutating func startFollowing(_ index: Int, server: Int) {
@@ -91,9 +86,7 @@ extension World {
     let delay = delay(from: server, to: index)
     switch peers[server].life {
     case .up:
-      if !peers[server].followers.contains(Int32(index)) {
-        peers[server].followers.append(Int32(index))
-      }
+      peers[server].feed.add(index)
       schedule(.opens(index, server: server), after: delay)
     case .frozen: break
     case .absent, .gone: schedule(.ends(index, server: server), after: delay)
@@ -103,7 +96,7 @@ extension World {
   /// One that has opened another stream since keeps that, whichever word was faster.
   mutating func stopFollowing(_ index: Int, server: Int) {
     let isBack = peers[index].download.followed.contains(peers[server].id)
-    if !isBack { peers[server].followers.removeAll { $0 == Int32(index) } }
+    if !isBack { peers[server].feed.remove(index) }
   }
 
   /// Tells the clients of slow responses that bytes still come.

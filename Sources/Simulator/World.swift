@@ -128,8 +128,8 @@ struct World {
       step(index, .heldBy(peers[server].id, peers[server].download.held))
     case .ends(let index, let server):
       step(index, .haveStreamEnded(peers[server].id, refused: false))
-    case .flushes(let index): flushNews(index)
-    case .news(let index, let runs, let isPromise): tellFollowers(index, runs, isPromise: isPromise)
+    case .tells(let index): tellNext(index)
+    case .news(let index, let message): hear(message, from: index)
     case .requests(let place, let id, let run): receive(id, run, at: place)
     case .flows(let place): startFlow(place)
     case .shares: share()
@@ -196,7 +196,7 @@ struct World {
       trace.add(5, peer.high)
       let server = server(peer)
       schedule(.unfollows(index, server: server), after: delay(from: index, to: server))
-    case .promise(let runs): tell(runs, of: index, isPromise: true)
+    case .promise(let runs): noteNews(runs, of: index, isPromise: true)
     case .tick(let duration):
       peers[index].tickVersion += 1
       schedule(.ticks(index, version: peers[index].tickVersion), after: duration)
