@@ -30,7 +30,9 @@ enum SimulationEvent: Sendable {
   case shares
   /// A piece may have left: it is looked at.
   case leaves(Place, version: UInt32)
-  case arrivesPiece(Int, PieceIndex, RequestID, sender: Int, isCorrupt: Bool)
+  /// `byteCount`: what of it the client was not told of as progress.
+  case arrivesPiece(
+    Int, PieceIndex, RequestID, byteCount: Int, sender: Int, isCorrupt: Bool)
   case decides(Int, PieceIndex, RequestID, culprit: Int?)
   case finishes(Int, RequestID, FetchOutcome)
   case sweeps

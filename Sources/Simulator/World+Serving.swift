@@ -260,6 +260,8 @@ extension World {
     _ piece: PieceIndex, of response: Connection.Response, on index: Int
   ) {
     let (client, server) = (connections[index].client, connections[index].server)
+    let untoldByteCount = Int(
+      min(max(0, connections[index].movedByteCount), byteCount(piece.rawValue)))
     connections[index].movedByteCount = 0
     let isCorrupt: Bool
     if server == origin {
@@ -276,7 +278,9 @@ extension World {
     guard !response.isDiscarded else { return }
     let delay = latency(from: server, to: client)
     schedule(
-      .arrivesPiece(client, piece, response.id, sender: server, isCorrupt: isCorrupt),
+      .arrivesPiece(
+        client, piece, response.id, byteCount: untoldByteCount, sender: server,
+        isCorrupt: isCorrupt),
       after: delay)
     if piece == response.run.last {
       schedule(.finishes(client, response.id, .complete), after: delay)

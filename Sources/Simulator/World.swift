@@ -135,7 +135,8 @@ struct World {
     case .shares: share()
     case .leaves(let place, let version):
       if connections[place.connection].version == version { pieceMayBeOut(place.connection) }
-    case .arrivesPiece(let client, let piece, let id, let sender, let isCorrupt):
+    case .arrivesPiece(let client, let piece, let id, let byteCount, let sender, let isCorrupt):
+      if byteCount > 0 { step(client, .progressed(id, byteCount: byteCount)) }
       take(piece, id, at: client, from: sender, isCorrupt: isCorrupt)
     case .decides(let client, let piece, let id, let culprit):
       decide(piece, id, at: client, culprit: culprit)
