@@ -16,9 +16,10 @@ extension Tracker {
     let isLarge = tables[tableIndex].members.count >= limits.largeMemberCount
     let period = ServicePolicy.period(
       byteCount: pieceByteCount, lineByteRate: max(originRate, report.peerByteRate),
-      base: isLarge ? limits.leasePeriod / 2 : limits.leasePeriod)
+      base: isLarge ? limits.largeLeasePeriod : limits.targetPeriod)
     let byteCountMax = max(
-      limits.leasedByteCountMin, Int(Double(sendRate) * period.seconds))
+      isLarge ? limits.largeLeasedByteCountMin : limits.leasedByteCountMin,
+      Int(Double(sendRate) * period.seconds))
     let promisedByteCount =
       tables[tableIndex].leasedPieceCount * pieceByteCount + originBacklogByteCount
     let roomPieceCount = (byteCountMax - promisedByteCount) / pieceByteCount

@@ -30,14 +30,14 @@ package struct TrackerLimits: Hashable, Sendable {
   package var originByteRate: Int?
   /// What the origin has promised to send is at most what it can send in this time.
   package var targetPeriod: Duration = .milliseconds(500)
-  /// What it has promised to members of the swarm is at most what it can send in this time: as much
-  /// as keeps its line busy while the next is asked for. Leases share its line, and the more there
-  /// are the later the first of them arrives and travels on.
-  package var leasePeriod: Duration = .milliseconds(200)
-  /// In half that time from so many members on: somebody is always about to ask.
+  /// The same towards the members of a package when those are `largeMemberCount` or more: somebody
+  /// is always about to ask, so as little as keeps the origin's line busy is enough. Leases share its
+  /// line, and the more there are the later the first of them arrives and travels on.
+  package var largeLeasePeriod: Duration = .milliseconds(100)
   package var largeMemberCount = 100
-  /// Bytes leased out before the origin's speed is known.
+  /// Bytes leased out before the origin's speed is known, and in a large swarm.
   package var leasedByteCountMin = 1 << 20
+  package var largeLeasedByteCountMin = 1 << 20
   /// A package of at most this many bytes is leased whole to everybody who asks: the origin has sent
   /// it before its askers have found each other.
   package var smallPackageByteCountMax = 256 << 10
