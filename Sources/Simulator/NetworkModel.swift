@@ -34,21 +34,6 @@ package struct NetworkModel: Hashable, Sendable {
 
   package init() {}
 
-  /// Latency and rates only.
-  package static var ideal: NetworkModel {
-    var model = NetworkModel()
-    model.uplinkQueueByteCount = 0
-    model.downlinkQueueByteCount = 0
-    model.sendBufferByteCount = 0
-    model.unfairness = 1
-    model.coldRoundTripCount = 0
-    model.verifyTime = .microseconds(200)
-    model.newsInterval = .zero
-    model.newsFollowerCountMax = .max
-    model.openingRoundTripCount = 0
-    return model
-  }
-
   /// For swarms of thousands: less exact, far less to work out.
   package mutating func coarsen(peerCount: Int) {
     guard peerCount > 500 else { return }
