@@ -100,6 +100,15 @@ extension PackageTable {
   private mutating func take(
     _ room: inout Int, from set: PieceSet, runMax: Int, request: LeaseRequest, at index: Int
   ) -> [PieceRun] {
+    let runs = Self.cut(set, runMax: runMax, room: &room, cursor: &cursor)
+    for run in runs { book(run, request: request, at: index) }
+    return runs
+  }
+
+  /// As many of the pieces as there is room for, in runs, from `cursor` on and then from the start.
+  static func cut(
+    _ set: PieceSet, runMax: Int, room: inout Int, cursor: inout Int
+  ) -> [PieceRun] {
     var rest = set
     var runs: [PieceRun] = []
     while room > 0, runs.count < PackageReferral.leaseCountMax,
@@ -108,8 +117,7 @@ extension PackageTable {
     {
       rest.remove(run)
       room -= run.count
-      cursor = run.end < geometry.pieceCount ? run.end : 0
-      book(run, request: request, at: index)
+      cursor = run.end < set.pieceCount ? run.end : 0
       runs.append(run)
     }
     return runs

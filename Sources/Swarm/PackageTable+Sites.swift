@@ -150,24 +150,15 @@ extension PackageTable {
     guard !candidates.isEmpty else { return [] }
     candidates.subtract(held(index))
     guard !candidates.isEmpty else { return [] }
-    let run = RunLength.crossingPieces(pieceByteCount: geometry.pieceByteCount)
+    let runMax = RunLength.crossingPieces(pieceByteCount: geometry.pieceByteCount)
     let quota = RunLength.outstandingCrossingPieces(
       memberCount: sites.sites[Int(siteIndex)].memberCount,
       pieceByteCount: geometry.pieceByteCount, byteRate: byteRate,
       openPieceCount: candidates.count)
     var room = min(wantedPieceCount, quota - outstandingCrossingCount(index))
     var cursor = sites.sites[Int(siteIndex)].cursor
-    var runs: [PieceRun] = []
-    while room > 0, runs.count < PackageReferral.leaseCountMax,
-      let first = candidates.first(from: cursor) ?? candidates.first(from: 0),
-      let next = candidates.run(from: first, countMax: min(run, room))
-    {
-      candidates.remove(next)
-      room -= next.count
-      cursor = next.end < pieceCount ? next.end : 0
-      addCrossing(LeaseRecord(run: next, deadline: deadline), at: index)
-      runs.append(next)
-    }
+    let runs = Self.cut(candidates, runMax: runMax, room: &room, cursor: &cursor)
+    for run in runs { addCrossing(LeaseRecord(run: run, deadline: deadline), at: index) }
     sites.setCursor(siteIndex, cursor)
     return runs
   }
