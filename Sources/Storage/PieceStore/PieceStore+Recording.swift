@@ -13,6 +13,8 @@ extension PieceStore {
 
   struct Pending {
     var submissions: [Submission] = []
+    /// In all of them.
+    var pieceCount = 0
     /// Nobody takes any more.
     var isClosed = false
   }
@@ -46,7 +48,8 @@ extension PieceStore {
       guard !pending.isClosed else { return (false, false, false) }
       pending.submissions.append(
         Submission(package: package, run: run, completion: completion))
-      return (true, pending.submissions.count == 1, pending.submissions.count >= unrecordedCount)
+      pending.pieceCount += run.count
+      return (true, pending.submissions.count == 1, pending.pieceCount >= unrecordedCount)
     }
     guard isTaken else { return completion(.failure(.closed(path: directory))) }
     // Whoever is not first is taken along with the first. Behind the last piece of a package nothing
@@ -57,7 +60,7 @@ extension PieceStore {
   /// One turn of the index's thread: everything that gathered while the last one went on.
   func recordSubmissions() {
     let submissions = pending.withLock { pending in
-      defer { pending.submissions = [] }
+      defer { (pending.submissions, pending.pieceCount) = ([], 0) }
       return pending.submissions
     }
     var commits: [Commit] = []
