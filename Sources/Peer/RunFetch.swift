@@ -143,7 +143,7 @@ final class RunFetch: ResponseReceiver {
     let arrived = isChunkFull ? submitChunk() : nil
     if isChunkFull, transfer.node.intake.isOverloaded { transfer.node.pause(connection) }
     transfer.received(bytes.count, by: self)
-    for piece in arrived.map({ Array($0.pieces) }) ?? [] { transfer.feed(.arrived(piece, id)) }
+    if let arrived { for piece in arrived.pieces { transfer.feed(.arrived(piece, id)) } }
   }
 
   /// - Returns: the pieces that are now whole.
@@ -186,7 +186,7 @@ final class RunFetch: ResponseReceiver {
     isOver = true
     let arrived = submitWholePieces()
     giveUpChunk()
-    for piece in arrived.map({ Array($0.pieces) }) ?? [] { transfer.feed(.arrived(piece, id)) }
+    if let arrived { for piece in arrived.pieces { transfer.feed(.arrived(piece, id)) } }
     transfer.ended(self, outcome)
   }
 
