@@ -55,6 +55,18 @@ import Testing
     #expect(report.completedCount == 6)
   }
 
+  /// With leases too short for its line the first copy would leave later, and in a real network at
+  /// the very end.
+  @Test(arguments: UInt64(2)...3) func aFastOriginIsNotHeldUpByItsPeers(seed: UInt64) {
+    var scenario = swarm(12, 40, seed: seed)
+    scenario.originUpRate = 4 * Self.rate
+    let report = scenario.run()
+    #expect(report.violations == [])
+    #expect(report.originCopies <= 1.2)
+    #expect(report.firstCopyTime <= report.fluidBound / 2)
+    #expect(report.lastStretch <= 1.3)
+  }
+
   @Test func aPeerAloneReachesTheLine() {
     let report = swarm(1, 40, seed: 1).run()
     #expect(report.lastStretch <= 1.02)
