@@ -97,6 +97,11 @@ package final class ServerConnection: StreamHandler, AlarmHandler {
     stream.shutdownAfterDrain()
   }
 
+  /// Bytes that its socket took, ever.
+  package var sentByteCount: Int { stream.sentByteCount }
+  /// Bytes wait because the client takes none.
+  package var isBlocked: Bool { stream.queuedByteCount > 0 && !stream.isAwaitingFile }
+
   // MARK: Time
 
   func awaitRequest() {

@@ -51,6 +51,8 @@ final class Node {
   /// Drawn from with every event of a transfer: seeded by the system once, instead of asking it.
   var random: SeededGenerator
   var uploads: UploadGate
+  /// Those that hold a slot.
+  var runningUploads: [ObjectIdentifier: Upload] = [:]
   /// Told why the origin is being waited for.
   var onWait: ((String) -> Void)?
   private(set) var transfers: [PackageID: Transfer] = [:]
@@ -318,6 +320,7 @@ final class Node {
     sweepTimer?.schedule(after: Self.sweepInterval)
     gatherInCrowd()
     pool.sweep(now: loop.now)
+    for upload in runningUploads.values { upload.lapseIfStill() }
     if !paused.isEmpty { excuseSources() }
     // When every connection was paused in the middle of a piece, no verdict comes to resume one.
     resumePaused()

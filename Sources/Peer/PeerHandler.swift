@@ -107,7 +107,7 @@ final class PeerHandler: RequestHandler {
       guard transfer.stored.isWhole, transfer.stored.isIntact, let all = wholeSlice(transfer) else {
         return connection.respondText(.notFound, "this peer has only a part of the package")
       }
-      let upload = Upload(all, by: nil, on: node)
+      let upload = Upload(all, by: nil, on: node, to: connection)
       return connection.respond(plan, with: representation, file: all.slice.file, observer: upload)
       {
         _ in
@@ -144,7 +144,7 @@ final class PeerHandler: RequestHandler {
         HeadWriter.field(.spateRetry, Int(delay.nanoseconds / 1_000_000), to: &$0)
       }
     case .granted:
-      let upload = Upload(pinned, by: .some(asker), on: node)
+      let upload = Upload(pinned, by: .some(asker), on: node, to: connection)
       if node.settings.uploadByteRate == nil {
         connection.respond(
           plan, with: representation, file: pinned.slice.file, observer: upload

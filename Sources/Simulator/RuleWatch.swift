@@ -26,7 +26,7 @@ struct RuleWatch: Sendable {
     requestCountMax =
       2 * limits.sourceCounts.upperBound * limits.requestsPerSourceMax
       + limits.originRequestCountMax
-      + 2 * limits.endGamePieceCountMax
+      + 2 * limits.hedgeUnderWayMax
     followCountMax = limits.followCountMax
     // A peer has as many events ahead as it has fetches, streams and news under way.
     agendaCountMax =

@@ -102,6 +102,7 @@ extension World {
   /// Tells the clients of slow responses that bytes still come.
   mutating func sweep() {
     watchOriginResponses()
+    lapseUploads()
     for index in connections.indices where connections[index].flow != nil {
       advance(index)
       let moved = connections[index].movedByteCount

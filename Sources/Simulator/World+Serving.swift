@@ -233,6 +233,21 @@ extension World {
     }
   }
 
+  /// What has not moved for two sweeps of a node holds no slot any more.
+  mutating func lapseUploads() {
+    for client in peers.indices where peers[client].life == .frozen {
+      guard now - peers[client].frozenAt >= Self.lapseTime else { continue }
+      for contact in peers[client].contacts where Int(contact.server) != origin {
+        let index = Int(contact.connection)
+        guard let last = connections[index].responses.last, !last.isWritten else { continue }
+        connections[index].responses[connections[index].responses.count - 1].isWritten = true
+        release(last, of: Int(contact.server), for: client)
+      }
+    }
+  }
+
+  private static var lapseTime: Duration { .seconds(2) }
+
   // MARK: Bytes leave
 
   mutating func pieceMayBeOut(_ index: Int) {
@@ -266,6 +281,9 @@ extension World {
     let isCorrupt: Bool
     if server == origin {
       originByteCount += byteCount(piece.rawValue)
+      if report.firstCopyTime == 0, originByteCount >= Double(geometry.byteCount) {
+        report.firstCopyTime = (now - .zero).seconds
+      }
       watchOrigin()
       isCorrupt = false
     } else {

@@ -2,7 +2,7 @@ import Content
 
 /// What to fetch next, and from whom.
 extension Download {
-  private mutating func send(
+  mutating func send(
     _ run: PieceRun, to index: Int, now: Instant, effects: inout [Effect]
   ) {
     requestCount += 1
@@ -76,7 +76,7 @@ extension Download {
       && neighbours[index].busyUntil <= now && neighbours[index].isUsable(now: now)
   }
 
-  private func mayBeAsked(now: Instant, _ isWanted: (_ outstandingCount: Int) -> Bool) -> [Int] {
+  func mayBeAsked(now: Instant, _ isWanted: (_ outstandingCount: Int) -> Bool) -> [Int] {
     (1..<neighbours.count).filter {
       isWanted(neighbours[$0].outstandingCount) && mayAsk($0, now: now)
     }
@@ -208,7 +208,7 @@ extension Download {
   }
 
   /// The better of two holders drawn at random.
-  private func source(
+  func source(
     of piece: PieceIndex, among group: [Int], chance: inout SeededGenerator
   ) -> Int? {
     let holders = group.filter { offers(piece, $0) }
@@ -274,36 +274,6 @@ extension Download {
     let shared = max(crowded, limits.runByteCountMax / max(1, openCount * openCount))
     let quick = min(neighbours[index].byteRate / 200, limits.runByteCountMax / 8)
     return max(1, max(shared, quick) / geometry.pieceByteCount)
-  }
-
-  /// The end game: nothing is left to ask for, so what is slow to come from one neighbour is asked
-  /// of a second one too; the first to deliver wins.
-  mutating func fetchDuplicates(
-    now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
-  ) {
-    guard needed.isEmpty, leased.isEmpty, !requests.isEmpty else { return }
-    // What crosses into a site crosses once: a second copy would only crowd the line between.
-    let fresh = askable(now: now).fresh.filter {
-      !site.staysNear || neighbours[$0].source.isNear
-    }
-    guard !fresh.isEmpty else { return }
-    var duplicateCount = 0
-    var awaited = PieceSet(pieceCount: geometry.pieceCount)
-    for request in requests {
-      for rawValue in request.rest where !awaited.insert(PieceIndex(rawValue)) {
-        duplicateCount += 1
-      }
-    }
-    for request in requests where now - request.start >= limits.endGameAge {
-      guard duplicateCount < limits.endGamePieceCountMax else { return }
-      guard let last = request.rest.last.map({ PieceIndex($0) }),
-        !requests.contains(where: { $0.id != request.id && $0.awaits(last) }),
-        let index = source(
-          of: last, among: fresh.filter { neighbours[$0].outstandingCount == 0 }, chance: &chance)
-      else { continue }
-      send(PieceRun(last), to: index, now: now, effects: &effects)
-      duplicateCount += 1
-    }
   }
 
   /// The last resort: the origin without a lease. For a reader whose piece nobody has or fetches;

@@ -68,11 +68,13 @@ extension Download {
   }
 
   mutating func cancelRequests(at peer: PeerID, effects: inout [Effect]) {
-    for request in requests where request.source == peer {
+    let cancelled = requests.filter { $0.source == peer }
+    // Two of them may have been asked for the same piece.
+    requests.removeAll { $0.source == peer }
+    for request in cancelled {
       effects.append(.cancel(request.id))
       giveBack(request)
     }
-    requests.removeAll { $0.source == peer }
     if let index = neighbourIndex(peer) { neighbours[index].outstandingCount = 0 }
   }
 
@@ -178,7 +180,7 @@ extension Download {
 
   /// Nothing is under way, and nobody we know has, or has promised, anything we need.
   func isStarving(now: Instant) -> Bool {
-    guard requests.isEmpty, leased.isEmpty, !needed.isEmpty else { return false }
+    guard requests.allSatisfy(\.isProbe), leased.isEmpty, !needed.isEmpty else { return false }
     for promise in promised where promise.until > now {
       if promise.run.pieces.contains(where: { needed.contains($0) }) { return false }
     }

@@ -2,16 +2,27 @@ import Content
 
 /// How fetches go.
 extension Download {
-  mutating func progressed(_ id: RequestID, byteCount: Int, now: Instant) {
-    guard let request = requests.first(where: { $0.id == id }), byteCount > 0,
-      let index = neighbourIndex(request.source)
+  mutating func progressed(
+    _ id: RequestID, byteCount: Int, now: Instant, effects: inout [Effect]
+  ) {
+    guard let position = requests.firstIndex(where: { $0.id == id }), byteCount > 0,
+      let index = neighbourIndex(requests[position].source)
     else { return }
+    let request = requests[position]
+    if request.firstByte == nil {
+      requests[position].firstByte = now
+      neighbours[index].history.waited(now - max(request.start, neighbours[index].lastFinish))
+    }
     neighbours[index].lastProgress = now
     lastArrival = now
     speed.add(byteCount: byteCount, now: now)
     if !request.source.isOrigin {
       measurePeers(byteCount: byteCount, now: now)
       width.add(byteCount: byteCount, now: now)
+    }
+    if request.isProbe {
+      cancelRequest(at: position, effects: &effects)
+      giveBack(request)
     }
   }
 
@@ -22,25 +33,40 @@ extension Download {
       requests[position].awaits(piece), let index = neighbourIndex(requests[position].source)
     else { return }
     let byteCount = geometry.byteRange(of: piece).count
+    if isOver(piece, besides: requests[position]) { hedges.wastedPieceCount += 1 }
     requests[position].next = piece.rawValue + 1
     requests[position].byteCount += byteCount
     neighbours[index].lastProgress = now
     neighbours[index].byteCount += byteCount
     neighbours[index].refusalCount = 0
     lastArrival = now
-    cancelDuplicates(of: piece, except: id, effects: &effects)
+    cancelDuplicates(of: piece, except: id, now: now, effects: &effects)
   }
 
-  /// Another fetch whose only piece left is this one is not needed any more.
+  /// Another fetch whose last pieces came on other ways is not needed any more. One whose source is
+  /// silent goes on until that says something: else nobody would find out that it is gone.
   private mutating func cancelDuplicates(
-    of piece: PieceIndex, except id: RequestID, effects: inout [Effect]
+    of piece: PieceIndex, except id: RequestID, now: Instant, effects: inout [Effect]
   ) {
-    for request in requests where request.id != id && request.awaits(piece) {
-      guard request.rest.count == 1 else { continue }
-      effects.append(.cancel(request.id))
-      requests.removeAll { $0.id == request.id }
-      if let index = neighbourIndex(request.source) { neighbours[index].outstandingCount -= 1 }
+    for position in requests.indices.reversed() {
+      let request = requests[position]
+      guard request.id != id, request.awaits(piece),
+        request.rest.allSatisfy({
+          $0 == piece.rawValue || isOver(PieceIndex($0), besides: request)
+        })
+      else { continue }
+      if isSilent(request, now: now) {
+        requests[position].isProbe = true
+      } else {
+        cancelRequest(at: position, effects: &effects)
+      }
     }
+  }
+
+  private mutating func cancelRequest(at position: Int, effects: inout [Effect]) {
+    let request = requests.remove(at: position)
+    effects.append(.cancel(request.id))
+    if let index = neighbourIndex(request.source) { neighbours[index].outstandingCount -= 1 }
   }
 
   mutating func verified(_ piece: PieceIndex) {
@@ -56,6 +82,9 @@ extension Download {
     guard piece.rawValue < geometry.pieceCount else { return }
     busy.remove(piece)
     release(piece)
+    for position in requests.indices where requests[position].awaits(piece) {
+      requests[position].isProbe = false
+    }
     guard let culprit, let index = neighbourIndex(culprit) else { return }
     neighbours[index].rejectedPieceCount += 1
     if culprit.isOrigin {
@@ -128,12 +157,15 @@ extension Download {
   mutating func giveBack(_ request: Request) {
     for rawValue in request.rest {
       let piece = PieceIndex(rawValue)
-      let isElsewhere = requests.contains { $0.id != request.id && $0.awaits(piece) }
-      if !isElsewhere {
+      let othersCount = requests.count { $0.id != request.id && $0.awaits(piece) }
+      if othersCount > 0 {
+        if othersCount == 1 { hedged.remove(piece) }
+      } else if !hedged.contains(piece) {
         busy.remove(piece)
         release(piece)
       }
     }
+    if request.isHedge { hedges.pieceCount -= request.rest.count }
   }
 
   /// A piece that is nobody's task: needed, unless it is held or the origin's lease covers it.
@@ -144,6 +176,7 @@ extension Download {
       return
     }
     needed.insert(piece)
+    hedged.remove(piece)
   }
 
   mutating func evicted(_ run: PieceRun) {

@@ -167,7 +167,7 @@ extension Download {
       consider(max(talk.due, talk.notBefore))
       if !isSettled, !needed.isEmpty {
         consider(talk.leasesNotBefore)
-        if requests.isEmpty { consider(talk.starvingAt) }
+        if requests.allSatisfy(\.isProbe) { consider(talk.starvingAt) }
       }
     }
     if !isSettled {
@@ -180,9 +180,7 @@ extension Download {
       }
       for lease in leased { consider(lease.deadline) }
       if wantedPiece != nil { consider(wantedSince + limits.readerPatience) }
-      if needed.isEmpty {
-        for request in requests { consider(request.start + limits.endGameAge) }
-      }
+      if let overdue = nextOverdue(now: now) { consider(overdue) }
       if requests.isEmpty {
         consider(lastArrival + limits.lastResortTime)
         consider(lastArrival + limits.patience)

@@ -32,6 +32,9 @@ package struct Download: Sendable {
   var promised: [Promised] = []
   var site: SiteRule
   var wantedRuns: [PieceRun] = []
+  /// What was asked of two since it was last needed.
+  var hedged: PieceSet
+  package internal(set) var hedges = HedgeTally()
   var wantedSince: Instant = .zero
   var wantedPiece: PieceIndex?
   var talk = TrackerTalk()
@@ -65,6 +68,7 @@ package struct Download: Sendable {
     needed = isOnDemand ? PieceSet(pieceCount: geometry.pieceCount) : held.inverted
     busy = PieceSet(pieceCount: geometry.pieceCount)
     site = SiteRule(pieceCount: geometry.pieceCount)
+    hedged = PieceSet(pieceCount: geometry.pieceCount)
     availability = Array(repeating: 0, count: geometry.pieceCount)
     let origin = Source(
       peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
@@ -90,7 +94,7 @@ package struct Download: Sendable {
     if !isSettled {
       fetchLeases(now: now, effects: &effects)
       fetchFromNeighbours(now: now, chance: &chance, effects: &effects)
-      fetchDuplicates(now: now, chance: &chance, effects: &effects)
+      fetchHedges(now: now, chance: &chance, effects: &effects)
       fetchUnleased(now: now, chance: &chance, effects: &effects)
       follow(now: now, effects: &effects)
     }
@@ -159,7 +163,7 @@ package struct Download: Sendable {
     case .haveStreamEnded(let peer, let refused):
       haveStreamEnded(peer, refused: refused, now: now, effects: &effects)
     case .progressed(let id, let byteCount):
-      progressed(id, byteCount: byteCount, now: now)
+      progressed(id, byteCount: byteCount, now: now, effects: &effects)
     case .arrived(let piece, let id):
       arrived(piece, id, now: now, effects: &effects)
     case .verified(let piece, _):

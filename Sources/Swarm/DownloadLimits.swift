@@ -37,7 +37,14 @@ package struct DownloadLimits: Hashable, Sendable {
   /// How long the tracker's word keeps us from a source.
   package var suspensionTime: Duration = .seconds(60)
   /// Pieces asked for twice at a time when nothing else is left to ask for.
-  package var endGamePieceCountMax = 8
+  package var hedgeUnderWayMax = 8
+  /// And in all: this part of the package, or this many pieces of a small one.
+  package var hedgeDivisor = 32
+  package var hedgeCountMin = 4
+  /// When no idle source has what is late, it is looked for again after this.
+  package var hedgePause: Duration = .milliseconds(20)
+  /// No request is late before this, however fast its source was so far.
+  package var hedgeAge: Duration = .milliseconds(100)
   /// How often a starving download asks the tracker.
   package var starvingAnnounceDelay: ClosedRange<Duration> =
     .milliseconds(50)...(.milliseconds(250))
@@ -53,8 +60,6 @@ package struct DownloadLimits: Hashable, Sendable {
   package var originRetryDelay: Duration = .milliseconds(250)
   /// Back-off towards a silent tracker, doubled from the lower to the upper bound, jittered.
   package var trackerRetryDelay: ClosedRange<Duration> = .milliseconds(250)...(.milliseconds(1_500))
-  /// An end-game piece is asked for twice when the first request is this old.
-  package var endGameAge: Duration = .milliseconds(100)
   /// A reader's next pieces are drawn from this many.
   package var wantedSpread = 4
   /// A reader waits this long for a piece nobody has before the origin is asked without a lease.

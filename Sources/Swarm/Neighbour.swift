@@ -29,6 +29,7 @@ struct Neighbour: Sendable {
   var source: Source
   var lastFinish: Instant = .zero
   var refusalCount = 0
+  var history = ServiceHistory()
   var byteCount = 0
   var failureCount = 0
   var rejectedPieceCount = 0
@@ -53,6 +54,7 @@ struct Neighbour: Sendable {
     lastFinish = now
     untoldByteCount += byteCount
     untoldDuration += duration
+    history.served(byteCount: byteCount, in: duration)
     if let rate = Swarm.byteRate(byteCount: byteCount, duration: duration) {
       byteRate = smoothed(byteRate, rate)
     }
@@ -68,6 +70,12 @@ struct Request: Sendable {
   /// Pieces of the run whose bytes are not all in, in the order they come.
   var next: Int
   var byteCount = 0
+  /// When the first of its bytes came.
+  var firstByte: Instant?
+  /// What it asks for was asked of somebody else before.
+  var isHedge = false
+  /// All it asks for came on other ways: it shows whether its source is there.
+  var isProbe = false
 
   var rest: Range<Int> { next..<run.end }
 

@@ -22,6 +22,7 @@ extension SimulationReport {
     text += "last        \(two(lastTime)) s, stretch \(three(lastStretch))\n"
     text += "stall       \(two(longestStall)) s at most\n"
     text += "origin      \(three(originCopies)) copies\n"
+    text += "first copy  after \(two(firstCopyTime)) s\n"
     text += "peers       \(three(peerCopies)) copies\n"
     text += "rejected    \(rejectedPieceCount) pieces\n"
     text += "refused     \(refusedRequestCount) requests\n"
@@ -49,6 +50,7 @@ extension SimulationReport {
       json.member("last_stretch", lastStretch)
       json.member("longest_stall_seconds", longestStall)
       json.member("origin_copies", originCopies)
+      json.member("first_copy_seconds", firstCopyTime)
       json.member("peer_copies", peerCopies)
       json.member("rejected", rejectedPieceCount)
       json.member("refused", refusedRequestCount)

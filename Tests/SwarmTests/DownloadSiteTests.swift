@@ -93,7 +93,7 @@ import Testing
       fixture.tell(.heldBy(Fixture.peer(2), set([0, 1], of: 2)))
       fixture.tell(.heldBy(Fixture.peer(3), set([0, 1], of: 2)))
       fixture.tell(
-        .progressed(asked[0].id, byteCount: 1), after: fixture.download.limits.endGameAge * 2)
+        .progressed(asked[0].id, byteCount: 1), after: fixture.download.limits.hedgeAge * 2)
       #expect(fixture.fetches.map(\.source) == Array(repeating: Fixture.peer(3), count: count))
     }
   }

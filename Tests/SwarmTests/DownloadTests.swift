@@ -120,22 +120,6 @@ import Testing
     #expect(fixture.fetches[0].run == fetch.run)
   }
 
-  @Test func theLastPiecesAreAskedForTwiceAndTheLoserIsCancelled() {
-    var fixture = Fixture(pieceCount: 1)
-    fixture.follow([1: [0], 2: [0]])
-    let first = fixture.fetches[0]
-    fixture.tell(.ticked, after: .milliseconds(99))
-    #expect(fixture.fetches == [])
-    fixture.tell(.ticked, after: .milliseconds(1))
-    let second = fixture.fetches[0]
-    #expect(second.run == first.run)
-    #expect(second.source != first.source)
-    fixture.tell(.ticked, after: .milliseconds(500))
-    #expect(fixture.fetches == [])
-    fixture.tell(.arrived(PieceIndex(0), second.id))
-    #expect(fixture.cancels == [first.id])
-  }
-
   @Test func aSilentTrackerIsRetriedWithBackOffAndNeighboursGoOn() {
     var fixture = Fixture(pieceCount: 400)
     fixture.follow([1: Array(0..<200)])
@@ -220,7 +204,9 @@ import Testing
 
   @Test func whileTheOriginSendsFreshPiecesFewerNeighboursAreAsked() {
     for (leased, silence, askedMax) in [(16, 1, 2), (16, 400, 6), (1, 1, 6)] {
-      var fixture = Fixture(pieceCount: 256)
+      var limits = DownloadLimits()
+      limits.hedgeUnderWayMax = 0
+      var fixture = Fixture(pieceCount: 256, limits: limits)
       fixture.tell(.started)
       fixture.refer(leases: [Fixture.run(0, leased)], sources: Array(1...8))
       let lease = fixture.fetches[0]
