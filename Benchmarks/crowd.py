@@ -4,13 +4,15 @@ of them."""
 import hashlib
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
+import threading
 import time
 
 from stage import (
-    CLOCK_TICKS, MIB, Server, await_manifest, fail, idle_ticks, origin_copies, spate_origin)
+    CLOCK_TICKS, KIB, MIB, Server, await_manifest, fail, idle_ticks, origin_copies, spate_origin)
 
 PORT = 8400
 # Below this the processors may have been the limit, not the network.
@@ -30,15 +32,48 @@ def tmpfs(stage, size, pages="within_size"):
     stage.file_system = "tmpfs"
 
 
-def touch_memory(stage, size):
-    """Uses as much memory as files will need and gives it back. What a virtual machine touches for
-    the first time its host must find first, page by page: seconds a GiB, spent by whoever is first,
-    and none of them the program's."""
-    path, part = stage("touched"), bytes(4 * MIB)
-    with open(path, "wb", buffering=0) as file:
+class UsedMemory:
+    """Memory that was used before, for as many bytes as files will need, given back as it is needed.
+    What a virtual machine touches for the first time its host must find first, page by page: seconds
+    a GiB, spent by whoever is first, and none of them the program's. A host takes free pages back
+    within seconds, so these are kept in use until something else in the machine wants them."""
+
+    # Free memory is kept this far above what it was: as much as is asked for between two looks.
+    AHEAD = 512 * MIB
+    PAUSE = 0.02
+
+    def __init__(self, stage, size):
+        path, part = stage("touched"), bytes(4 * MIB)
+        self.file, self.size = open(path, "wb", buffering=0), size
+        os.unlink(path)
+        # Long at once, so that it is of huge pages where the file system has them.
+        self.file.truncate(size)
         for _ in range(0, size, len(part)):
-            file.write(part)
-    os.unlink(path)
+            self.file.write(part)
+        self.least = self.free() + self.AHEAD
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self.give_back, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.is_over.set()
+        self.thread.join()
+        self.file.close()
+
+    def give_back(self):
+        while self.size > 0 and not self.is_over.wait(self.PAUSE):
+            lack = self.least - self.free()
+            if lack > 0:
+                self.size = max(0, self.size - lack)
+                self.file.truncate(self.size)
+
+    @staticmethod
+    def free():
+        with open("/proc/meminfo") as memory:
+            return KIB * int(re.search(r"MemFree:\s+(\d+)", memory.read()).group(1))
 
 
 class Tally:

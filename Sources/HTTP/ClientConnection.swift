@@ -171,7 +171,7 @@ package final class ClientConnection: StreamHandler {
 
   private func gather(missing: Int) {
     guard isOpen, !stream.isTLS else { return }
-    tellKernel(gathering.read(missing: missing, now: loop.now))
+    tellKernel(gathering.read(missing: missing))
     if gathering.byteCount > 1 { quietTimer?.schedule(after: ReadGathering.waitMax) }
   }
 

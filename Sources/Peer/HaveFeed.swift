@@ -2,6 +2,7 @@ import Content
 import HTTP
 import Posix
 import Reactor
+import Swarm
 import Wire
 
 /// Tells the followers of one package what this node has: a bitmap at first, then frames of what its
@@ -20,8 +21,6 @@ final class HaveFeed: BodySource {
   /// How long a promised piece may take.
   static let promiseTerm = Duration.seconds(2)
 
-  /// From one turn to the next.
-  static let turnInterval = Duration.milliseconds(20)
   /// Followers told in one turn.
   static let toldPerTurnCountMax = 4
 
@@ -46,6 +45,8 @@ final class HaveFeed: BodySource {
   private var news: [News] = []
   private var newsStart = 0
   private var lastTurn: Instant?
+  /// From one turn to the next.
+  var turnInterval = NewsPace.turnIntervals.lowerBound
   private var timer: Timer?
   private var isScheduled = false
 
@@ -104,11 +105,11 @@ final class HaveFeed: BodySource {
   private func schedule() {
     guard !isScheduled else { return }
     isScheduled = true
-    let quiet = lastTurn.map { loop.now - $0 } ?? Self.turnInterval
-    if quiet >= Self.turnInterval {
+    let quiet = lastTurn.map { loop.now - $0 } ?? turnInterval
+    if quiet >= turnInterval {
       loop.atEndOfTurn(once: { [weak self] in self?.takeTurn() })
     } else {
-      timer?.schedule(after: Self.turnInterval - quiet)
+      timer?.schedule(after: turnInterval - quiet)
     }
   }
 

@@ -33,9 +33,6 @@ final class Node {
   static let haveSilenceMax = Duration.seconds(45)
   static let keepAliveInterval = Duration.seconds(15)
   static let sweepInterval = Duration.seconds(1)
-  static let crowdCountMin = 8
-  static let gatheringTime = Duration.milliseconds(5)
-  static let gatheredByteRateMax = 32 << 20
   static let uploadUnsentByteCountMax: Int32 = 64 * 1024
 
   let loop: EventLoop
@@ -71,7 +68,7 @@ final class Node {
   private var control: ClientConnection?
   private var paused: [ClientConnection] = []
   private var sweepTimer: Timer?
-  private var sweptByteCount = 0
+  private var pace = CrowdPace()
   private var keepAliveTimer: Timer?
   private let news: Mailbox<IntakeNews>
   private let losses: Mailbox<PieceStore.Loss>
@@ -318,7 +315,7 @@ final class Node {
 
   private func sweep() {
     sweepTimer?.schedule(after: Self.sweepInterval)
-    gatherInCrowd()
+    keepPace()
     pool.sweep(now: loop.now)
     for upload in runningUploads.values { upload.lapseIfStill() }
     if !paused.isEmpty { excuseSources() }
@@ -326,16 +323,12 @@ final class Node {
     resumePaused()
   }
 
-  /// In a crowd pieces and news come in small parts from all sides, and none of them is waited for so
-  /// much that a few milliseconds count. Where bytes come fast, a turn's share of them would be too
-  /// little for the time.
-  private func gatherInCrowd() {
-    let total = transfers.values.reduce(0) { $0 + $1.tally.byteCount }
-    let rate = total - sweptByteCount
-    sweptByteCount = total
-    let isCrowd = transfers.values.contains { $0.neighbourCount >= Self.crowdCountMin }
-    let gathers = isCrowd && rate > 0 && rate <= Self.gatheredByteRateMax
-    loop.gatheringTime = gathers ? Self.gatheringTime : .zero
+  private func keepPace() {
+    pace.note(
+      total: transfers.values.reduce(0) { $0 + $1.tally.byteCount },
+      neighbourCount: transfers.values.reduce(0) { max($0, $1.neighbourCount) })
+    loop.gatheringTime = pace.gatheringTime
+    for transfer in transfers.values { transfer.haveFeed.turnInterval = pace.newsInterval }
   }
 
   private func keepAlive() {

@@ -20,8 +20,7 @@ package struct NetworkModel: Hashable, Sendable {
   package var coldRoundTripCount = 3
   /// From the last byte of a piece to its being verified, written and recorded.
   package var verifyTime: Duration = .milliseconds(1)
-  /// Followers hear of pieces in turns (`NewsFeed`): so many at a time, at most this often.
-  package var newsInterval: Duration = .milliseconds(20)
+  /// Followers hear of pieces in turns (`NewsFeed`, `NewsPace`): so many at a time.
   package var newsFollowerCountMax = 4
   /// A peer asks for the manifest and the tree before it announces itself.
   package var openingRoundTripCount = 3

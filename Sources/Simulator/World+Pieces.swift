@@ -57,8 +57,9 @@ extension World {
   private mutating func scheduleNews(_ index: Int) {
     guard !peers[index].feed.isUpToDate, !peers[index].feed.isScheduled else { return }
     peers[index].feed.isScheduled = true
-    let quiet = peers[index].feed.lastTurn.map { now - $0 } ?? model.newsInterval
-    schedule(.tells(index), after: max(.zero, model.newsInterval - quiet))
+    let interval = NewsPace.turnInterval(byteRate: peers[index].plan.downRate)
+    let quiet = peers[index].feed.lastTurn.map { now - $0 } ?? interval
+    schedule(.tells(index), after: max(.zero, interval - quiet))
   }
 
   mutating func tellNext(_ index: Int) {

@@ -10,6 +10,8 @@ final class Attendant: Sendable {
     /// The wake is not to wait for others.
     var isHurried = false
     var isStopping = false
+    /// Its next turn comes when this is over, woken or not.
+    var isGathering = false
     var waitsFor: Duration?
   }
 
@@ -37,8 +39,11 @@ final class Attendant: Sendable {
   }
 
   func wake() {
-    state.withLock { $0.isWoken = true }
-    monitor.withLock { monitor.wakeAll() }
+    let isGathering = state.withLock { state in
+      state.isWoken = true
+      return state.isGathering
+    }
+    if !isGathering { monitor.withLock { monitor.wakeAll() } }
   }
 
   /// The same, and the next turn does not wait for more wakes.
@@ -69,6 +74,9 @@ final class Attendant: Sendable {
   private func gather(for duration: Duration) {
     guard duration > .zero else { return }
     let end = Clock.now() + duration
+    state.withLock { $0.isGathering = true }
+    // What was asked for meanwhile is seen by the rest that follows.
+    defer { state.withLock { $0.isGathering = false } }
     monitor.withLock {
       while !state.withLock({ $0.isStopping || $0.isHurried }) {
         let left = end - Clock.now()

@@ -42,7 +42,7 @@ package final class PieceStore: Sendable {
   /// How long they may wait otherwise.
   package static let unsynchronizedTimeMax = Duration.seconds(5)
   /// Pieces that come within this time of each other share a transaction of the index.
-  static let gatheringTime = Duration.milliseconds(20)
+  static let gatheringTime = Duration.milliseconds(50)
 
   package let directory: String
   /// Bytes of package data, nil for as many as the disk has.
