@@ -218,20 +218,24 @@ extension Download {
     return better(first, second)
   }
 
-  /// Fewer requests, then more bytes a second.
+  /// Who will have sent a piece first: fewer requests before it, more bytes a second, a shorter way.
   private func better(_ first: Int, _ second: Int) -> Int {
     let meanRate = meanRate
     return cost(second, meanRate: meanRate) < cost(first, meanRate: meanRate) ? second : first
   }
 
-  /// Grows with the requests before ours and with how crowded the source said it was. Its rate counts
-  /// within bounds: what it gave once it gave to somebody who shared its line with others.
+  /// Pieces' times until ours is here. Grows with the requests before ours, with how crowded the
+  /// source said it was, and with the round trip, which passes once whatever the speed. Its rate
+  /// counts within bounds: what it gave once it gave to somebody who shared its line with others.
   private func cost(_ index: Int, meanRate: Int) -> Double {
     let load = neighbours[index].source.uploads
     let crowding = load.limit > 0 ? Double(load.active) / Double(load.limit) : 1
     let rate = neighbours[index].byteRate
     let speed = rate > 0 && meanRate > 0 ? Double(rate) / Double(meanRate) : 1
-    return (Double(neighbours[index].outstandingCount + 1) + crowding) / min(max(speed, 0.5), 2)
+    let pieceNanoseconds = 1e9 * Double(geometry.pieceByteCount) / Double(max(1, meanRate))
+    let way = meanRate > 0 ? neighbours[index].history.roundTrip / pieceNanoseconds : 0
+    let queue = Double(neighbours[index].outstandingCount + 1) + crowding
+    return queue / min(max(speed, 0.5), 2) + min(way, limits.roundTripCostMax)
   }
 
   /// Consecutive needed pieces the source holds, from `piece` on.

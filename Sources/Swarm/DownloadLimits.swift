@@ -36,6 +36,8 @@ package struct DownloadLimits: Hashable, Sendable {
   package var penaltyTime: Duration = .seconds(5)
   /// How long the tracker's word keeps us from a source.
   package var suspensionTime: Duration = .seconds(60)
+  /// A far source counts as one with so many requests more, at most.
+  package var roundTripCostMax = 2.0
   /// Pieces asked for twice at a time when nothing else is left to ask for.
   package var hedgeUnderWayMax = 8
   /// And in all: this part of the package, or this many pieces of a small one.

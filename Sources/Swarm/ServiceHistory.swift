@@ -9,10 +9,20 @@ struct ServiceHistory: Hashable, Sendable {
   /// Nanoseconds a byte, the wait included.
   private(set) var pace = Estimate()
 
+  /// Nanoseconds: the shortest wait of late, which is the way to the source and back, and nothing
+  /// that was before us in its queue. It rises slowly, so that a longer way is noticed (the idea of
+  /// BBR's round-trip filter).
+  private(set) var roundTrip = 0.0
+
   /// Nothing was served yet.
   var isEmpty: Bool { pace.isEmpty }
 
-  mutating func waited(_ duration: Duration) { wait.add(Double(duration.nanoseconds)) }
+  mutating func waited(_ duration: Duration) {
+    let sample = Double(duration.nanoseconds)
+    roundTrip =
+      wait.isEmpty || sample <= roundTrip ? sample : roundTrip + (sample - roundTrip) / 32
+    wait.add(sample)
+  }
 
   mutating func served(byteCount: Int, in duration: Duration) {
     guard byteCount > 0, duration > .zero else { return }
