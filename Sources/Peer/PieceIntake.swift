@@ -27,6 +27,8 @@ struct IntakeResult: Sendable {
 /// What the intake tells the loop.
 enum IntakeNews: Sendable {
   case decided(IntakeResult)
+  /// Of a piece whose blocks are verified one by one: so many from its first on.
+  case grew(PackageID, PieceIndex, provenBlockCount: Int)
   /// Sockets may be read again.
   case hasRoom
 }
@@ -72,13 +74,25 @@ final class PieceIntake: Sendable {
       let verdict = assembly.take(bytes, at: offset)
       buffers.giveBack(chunk)
       tellOfRoom()
-      switch verdict {
-      case nil: break
-      case .verified: record(assembly)
-      case .rejected, .notStored: finish(assembly, verdict ?? .rejected)
-      }
+      conclude(assembly, verdict)
     }
     if !isTaken { buffers.giveBack(chunk) }
+  }
+
+  /// From now on the blocks of the piece are verified one by one; `leaves` lead to its root.
+  func expect(_ leaves: [SHA256Digest], of assembly: PieceAssembly) {
+    workers.submit { [self] in conclude(assembly, assembly.expect(leaves)) }
+  }
+
+  private func conclude(_ assembly: PieceAssembly, _ verdict: IntakeResult.Verdict?) {
+    switch verdict {
+    case nil:
+      let count = assembly.provenBlockCount
+      guard count > 0 else { break }
+      news.post(.grew(assembly.stored.id, assembly.piece, provenBlockCount: count))
+    case .verified: record(assembly)
+    case .rejected, .notStored: finish(assembly, verdict ?? .rejected)
+    }
   }
 
   private func record(_ assembly: PieceAssembly) {
@@ -96,77 +110,5 @@ final class PieceIntake: Sendable {
         IntakeResult(
           package: assembly.stored.id, request: assembly.request, source: assembly.source,
           piece: assembly.piece, verdict: verdict)))
-  }
-}
-
-/// One piece being received by one request: the leaves of the chunks so far. Chunks may be taken by
-/// several workers in any order.
-final class PieceAssembly: Sendable {
-  private struct State {
-    var leaves: [SHA256Digest?]
-    var missingCount: Int
-    var failure: StorageError?
-  }
-
-  let stored: StoredPackage
-  let request: RequestID
-  let source: PeerID
-  let piece: PieceIndex
-  private let range: ByteRange
-  private let state: Mutex<State>
-
-  init(
-    of piece: PieceIndex, into stored: StoredPackage, for request: RequestID, from source: PeerID
-  ) {
-    self.stored = stored
-    self.request = request
-    self.source = source
-    self.piece = piece
-    range = stored.geometry.byteRange(of: piece)
-    let count = (range.count + Geometry.blockByteCount - 1) / Geometry.blockByteCount
-    state = Mutex(State(leaves: Array(repeating: nil, count: count), missingCount: count))
-  }
-
-  /// Hashes and writes one chunk; a verdict when it was the last.
-  func take(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> IntakeResult.Verdict? {
-    let leaves = TreeHash.leaves(of: bytes)
-    let isWhole = bytes.count == range.count
-    // A piece that came in one chunk is never written unless it is right.
-    if isWhole, !matches(leaves) { return .rejected }
-    let failure = write(bytes, at: offset)
-    let first = (offset - range.offset) / Geometry.blockByteCount
-    let complete = state.withLock { state -> State? in
-      for (index, leaf) in leaves.enumerated() { state.leaves[first + index] = leaf }
-      state.missingCount -= leaves.count
-      state.failure = state.failure ?? failure
-      return state.missingCount == 0 ? state : nil
-    }
-    guard let complete else { return nil }
-    if let failure = complete.failure { return .notStored(failure) }
-    if isWhole || matches(complete.leaves.compactMap { $0 }) { return .verified }
-    return discard()
-  }
-
-  private func matches(_ leaves: [SHA256Digest]) -> Bool {
-    TreeHash.pieceRoot(leaves: leaves, ofPiece: piece, geometry: stored.geometry)
-      == stored.pieceLayer[piece.rawValue]
-  }
-
-  private func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> StorageError? {
-    do {
-      try stored.write(bytes, at: offset)
-      return nil
-    } catch {
-      return error
-    }
-  }
-
-  private func discard() -> IntakeResult.Verdict {
-    do {
-      try stored.remove(PieceRun(piece))
-      return .rejected
-    } catch {
-      return .notStored(error)
-    }
   }
 }

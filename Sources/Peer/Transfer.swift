@@ -32,6 +32,7 @@ final class Transfer {
   let haveFeed: HaveFeed
   /// Where every node that has it serves it.
   let packagePath: String
+  private(set) lazy var arrivals = Arrivals(self)
   private(set) lazy var representation = PackageRepresentation(manifest, stored)
   private(set) var outcome = Outcome.ongoing
   private(set) var tally = TransferTally()
@@ -131,6 +132,7 @@ final class Transfer {
     for reader in Array(readers.values) { reader.cancel() }
     (fetches, readers) = ([:], [:])
     haveFeed.end()
+    arrivals.endAll()
     let stored = stored
     // Pieces that were begun and are not gone on with would count as in use for ever.
     node.workers.submit {
@@ -202,8 +204,10 @@ final class Transfer {
     case .verified:
       // Two requests may have brought it; it counts once.
       if !held.contains(result.piece) { gain(result.piece, from: source) }
+      arrivals.verified(result.piece)
       feed(.verified(result.piece, result.request))
     case .rejected:
+      arrivals.ended(result.piece)
       tally.rejectedPieceCount += 1
       node.counters.rejectedPieces.add()
       node.log.warning(
@@ -214,6 +218,7 @@ final class Transfer {
         ])
       feed(.rejected(result.piece, result.request, culprit: source))
     case .notStored(let error):
+      arrivals.ended(result.piece)
       notStored(error, result)
     }
     for observer in Array(observers.values) { observer.transferGrew(self) }
@@ -262,6 +267,8 @@ final class Transfer {
   private func perform(_ effect: Download.Effect) {
     switch effect {
     case .fetch(let id, let source, let run): fetch(id, from: source, run)
+    case .fetchArriving(let id, let source, let piece):
+      fetch(id, from: source, PieceRun(piece), isArriving: true)
     case .cancel(let id):
       fetches[id]?.cancel()
       fetches[id] = nil
@@ -281,7 +288,9 @@ final class Transfer {
     }
   }
 
-  private func fetch(_ id: RequestID, from source: PeerID, _ run: PieceRun) {
+  private func fetch(
+    _ id: RequestID, from source: PeerID, _ run: PieceRun, isArriving: Bool = false
+  ) {
     guard
       let connection = node.connection(
         to: source, at: addresses[source], byteCount: geometry.byteCount)
@@ -289,15 +298,23 @@ final class Transfer {
       events.append(.finished(id, .failed))
       return
     }
-    let fetch = RunFetch(id, from: source, run, on: connection, for: self)
+    let fetch = RunFetch(
+      id, from: source, run, isArriving: isArriving, on: connection, for: self)
     fetches[id] = fetch
     let range = geometry.byteRange(of: run)
     connection.send(
-      .get, packagePath, silenceMax: Node.fetchSilenceMax, receiver: fetch
+      .get, isArriving ? packagePath + "?arriving" : packagePath, silenceMax: Node.fetchSilenceMax, receiver: fetch
     ) { head in
       HeadWriter.range(range, to: &head)
       HeadWriter.field(.spatePeer, node.idText, to: &head)
     }
+  }
+
+  /// For parts of the tree, from one that sends us pieces: they wait for none of those.
+  func treeConnection(to source: PeerID) -> ClientConnection? {
+    source.isOrigin
+      ? node.controlConnection()
+      : addresses[source].flatMap { node.connection(to: $0, isExclusive: true) }
   }
 
   private func follow(_ source: Source) {

@@ -85,11 +85,21 @@ final class Upload: ResponseObserver, BodySource {
 
 /// Answers a question for a part of a package's tree from what is stored; may read the disk.
 enum TreePart {
-  static func read(_ slice: TreeSlice, of stored: StoredPackage) -> TreeMessage? {
+  /// - Parameter arriving: the leaves of the piece the slice is in, when it is not stored yet.
+  static func read(
+    _ slice: TreeSlice, of stored: StoredPackage,
+    arriving: (run: PieceRun, leaves: [SHA256Digest])? = nil
+  ) -> TreeMessage? {
     if let branch = TreeHash.branch(
       of: slice, pieceLayer: stored.pieceLayer, geometry: stored.geometry)
     {
       return TreeMessage(slice: slice, nodes: branch.nodes, proof: branch.proof)
+    }
+    if let (run, leaves) = arriving {
+      return TreeHash.branch(
+        of: slice, leaves: leaves, of: run, pieceLayer: stored.pieceLayer,
+        geometry: stored.geometry
+      ).map { TreeMessage(slice: slice, nodes: $0.nodes, proof: $0.proof) }
     }
     guard let run = TreeHash.pieces(under: slice, geometry: stored.geometry),
       let pinned = stored.pinnedSlice(stored.geometry.byteRange(of: run)),
