@@ -89,7 +89,8 @@ final class ArrivingUpload: BodySource {
   }
 
   private func nextPart() -> ByteRange? {
-    let wanted = node.settings.uploadByteRate == nil ? Self.windowByteCount : Geometry.blockByteCount
+    let wanted =
+      node.settings.uploadByteRate == nil ? Self.windowByteCount : Geometry.blockByteCount
     return ByteRange(offset: position, count: min(wanted, readyEnd - position))
   }
 

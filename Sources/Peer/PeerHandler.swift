@@ -128,7 +128,8 @@ final class PeerHandler: RequestHandler {
     on connection: ServerConnection
   ) {
     let pinned = transfer.stored.isIntact ? transfer.stored.pinnedSlice(range) : nil
-    let piece = pinned == nil && head.asksForArriving(bytes) ? transfer.arrivals.piece(of: range) : nil
+    let piece =
+      pinned == nil && head.asksForArriving(bytes) ? transfer.arrivals.piece(of: range) : nil
     guard pinned != nil || piece != nil else {
       return connection.respondText(.notFound, "this peer does not hold those pieces")
     }

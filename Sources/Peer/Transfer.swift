@@ -303,7 +303,8 @@ final class Transfer {
     fetches[id] = fetch
     let range = geometry.byteRange(of: run)
     connection.send(
-      .get, isArriving ? packagePath + "?arriving" : packagePath, silenceMax: Node.fetchSilenceMax, receiver: fetch
+      .get, isArriving ? packagePath + "?arriving" : packagePath, silenceMax: Node.fetchSilenceMax,
+      receiver: fetch
     ) { head in
       HeadWriter.range(range, to: &head)
       HeadWriter.field(.spatePeer, node.idText, to: &head)

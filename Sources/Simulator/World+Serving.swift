@@ -71,7 +71,8 @@ extension World {
   private func hasBegun(_ index: Int) -> Bool {
     let first = connections[index].responses[0]
     return first.sentByteCount > 0
-      || first.outcome == .complete && connections[index].left + connections[index].heldBack < byteCount(first.next)
+      || first.outcome == .complete
+        && connections[index].left + connections[index].heldBack < byteCount(first.next)
   }
 
   /// Bytes left of the response that is being sent.

@@ -77,7 +77,8 @@ extension Download {
 
   private func mayAsk(_ index: Int, now: Instant) -> Bool {
     neighbours[index].outstandingCount < limits.requestsPerSourceMax
-      && !isAskedAhead(index) && neighbours[index].busyUntil <= now && neighbours[index].isUsable(now: now)
+      && !isAskedAhead(index) && neighbours[index].busyUntil <= now
+      && neighbours[index].isUsable(now: now)
   }
 
   private func mayBeAsked(now: Instant, _ isWanted: (_ outstandingCount: Int) -> Bool) -> [Int] {

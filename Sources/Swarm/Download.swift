@@ -128,8 +128,8 @@ package struct Download: Sendable {
       }
     case .progressed: return false
     case .promised(_, let runs):
-      return asksForArriving
-        && requests.count { $0.isArriving } < limits.arrivingRequestCountMax
+      guard asksForArriving else { return true }
+      return requests.count { $0.isArriving } < limits.arrivingRequestCountMax
         && runs.contains { run in
           geometry.contains(run) && run.indices.contains { needed.contains(PieceIndex($0)) }
         }

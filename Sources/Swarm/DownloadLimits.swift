@@ -38,11 +38,12 @@ package struct DownloadLimits: Hashable, Sendable {
   package var suspensionTime: Duration = .seconds(60)
   /// Pieces asked for twice at a time when nothing else is left to ask for.
   package var endGamePieceCountMax = 8
-  /// Pieces from this size on are asked for while their source still receives them.
-  package var arrivingPieceByteCountMin = 512 << 10
+  /// Pieces from this size on are asked for while their source still receives them: bytes are
+  /// checked and passed on by chunks of a quarter of it, and smaller pieces are whole soon enough.
+  package var arrivingPieceByteCountMin = 1 << 20
   /// So many at a time.
   package var arrivingRequestCountMax = 2
-  /// Who has just begun to receive a piece, or does not yet, is not asked for it again before.
+  /// Who does not receive a piece, or no longer does, is not asked for it again before.
   package var arrivingRetryDelay: Duration = .milliseconds(100)
   /// How often a starving download asks the tracker.
   package var starvingAnnounceDelay: ClosedRange<Duration> =

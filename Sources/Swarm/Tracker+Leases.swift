@@ -19,7 +19,7 @@ extension Tracker {
       base: isLarge ? limits.largeLeasePeriod : limits.targetPeriod)
     let byteCountMax = max(
       isLarge ? limits.largeLeasedByteCountMin : limits.leasedByteCountMin,
-      Int(Double(sendRate) * period.seconds))
+      limits.leasedPieceCountMin * pieceByteCount, Int(Double(sendRate) * period.seconds))
     let promisedByteCount =
       tables[tableIndex].leasedPieceCount * pieceByteCount + originBacklogByteCount
     let roomPieceCount = (byteCountMax - promisedByteCount) / pieceByteCount

@@ -26,8 +26,8 @@ import Testing
   }
 
   @Test func smallPiecesAreWaitedFor() {
-    #expect(promised(pieceByteCount: 256 << 10).arrivingFetches == [])
-    #expect(promised(pieceByteCount: 512 << 10).arrivingFetches.count == 1)
+    #expect(promised(pieceByteCount: 512 << 10).arrivingFetches == [])
+    #expect(promised(pieceByteCount: 1 << 20).arrivingFetches.count == 1)
   }
 
   @Test func whatSomebodyHasIsNotAskedForEarlier() {
