@@ -39,14 +39,14 @@ final class Arrivals {
 
   /// The first bytes of a piece are about to come.
   func began(_ assembly: PieceAssembly) {
-    guard isOfUse, arrivals[assembly.piece] == nil else { return }
-    arrivals[assembly.piece] = Arrival(assembly)
+    guard isOfUse, arrivals[assembly.run.first] == nil else { return }
+    arrivals[assembly.run.first] = Arrival(assembly)
   }
 
   /// The fetch of a piece is over before its last byte.
   func lost(_ assembly: PieceAssembly) {
-    guard arrivals[assembly.piece]?.assembly === assembly else { return }
-    ended(assembly.piece)
+    guard arrivals[assembly.run.first]?.assembly === assembly else { return }
+    ended(assembly.run.first)
   }
 
   /// The piece was wrong, could not be kept, or is no longer wanted.
@@ -114,7 +114,7 @@ final class Arrivals {
   private func askForHashes(of arrival: Arrival) {
     guard !arrival.isAsking else { return }
     arrival.isAsking = true
-    let (geometry, piece) = (transfer.geometry, arrival.assembly.piece)
+    let (geometry, piece) = (transfer.geometry, arrival.assembly.run.first)
     let slice = TreeSlice(
       shape: geometry.tree, layer: 0, first: piece.rawValue * geometry.blocksPerPiece,
       width: geometry.blocksPerPiece)
@@ -136,13 +136,13 @@ final class Arrivals {
     _ result: Result<WholeResponse.Message, RequestFailure>, _ slice: TreeSlice,
     _ arrival: Arrival
   ) {
-    guard arrivals[arrival.assembly.piece] === arrival else { return }
+    guard arrivals[arrival.assembly.run.first] === arrival else { return }
     guard case .success(let message) = result, message.status == .ok else {
       return giveUp(arrival)
     }
     do throws(WireError) {
       let tree = try TreeMessage.decode(message.body.span, for: slice)
-      let (geometry, piece) = (transfer.geometry, arrival.assembly.piece)
+      let (geometry, piece) = (transfer.geometry, arrival.assembly.run.first)
       // The root of the piece is known: the proof above it says nothing new.
       guard
         TreeHash.pieceRoot(leaves: tree.nodes, ofPiece: piece, geometry: geometry)

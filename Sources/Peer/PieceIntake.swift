@@ -5,22 +5,22 @@ import Storage
 import Swarm
 import Synchronization
 
-/// What became of a piece all of whose bytes arrived.
+/// What became of pieces all of whose bytes arrived.
 struct IntakeResult: Sendable {
   enum Verdict: Sendable {
-    /// It matches the tree, is on disk and in the index.
+    /// They match the tree, are on disk and in the index.
     case verified
-    /// Its bytes are not the package's.
+    /// Their bytes are not the package's.
     case rejected
-    /// Its bytes may be right, but the cache could not take them.
+    /// Their bytes may be right, but the cache could not take them.
     case notStored(StorageError)
   }
 
   let package: PackageID
   let request: RequestID
-  /// Who sent all of it.
+  /// Who sent all of them.
   let source: PeerID
-  let piece: PieceIndex
+  let run: PieceRun
   let verdict: Verdict
 }
 
@@ -37,21 +37,27 @@ enum IntakeNews: Sendable {
 /// processor's cache, write them, and have the index record the piece; the loop hears of it through
 /// its mailbox.
 final class PieceIntake: Sendable {
-  /// Received bytes that wait for the workers or the disk; above it, sockets are not read.
-  static let waitingByteCountMax = 24 << 20
+  /// Memory of chunks that wait for the workers or the disk; above it, sockets are not read. Small
+  /// enough that what waits stays in the processor's cache.
+  static let waitingByteCountMax = 8 << 20
 
   let buffers = ChunkBufferPool()
   private let workers: WorkerPool
   private let news: Mailbox<IntakeNews>
   private let isRoomAwaited = Atomic<Bool>(false)
+  private let waitingCount = Atomic<Int>(0)
 
   init(workers: WorkerPool, news: Mailbox<IntakeNews>) {
     self.workers = workers
     self.news = news
   }
 
-  var isOverloaded: Bool { buffers.byteCountOut > Self.waitingByteCountMax }
-  var hasRoom: Bool { buffers.byteCountOut <= Self.waitingByteCountMax / 2 }
+  /// Chunks that are being filled do not count: who is not read from would never fill them.
+  private var waitingByteCount: Int {
+    waitingCount.load(ordering: .sequentiallyConsistent) * ChunkBuffer.byteCount
+  }
+  var isOverloaded: Bool { waitingByteCount > Self.waitingByteCountMax }
+  var hasRoom: Bool { waitingByteCount <= Self.waitingByteCountMax / 2 }
 
   /// Has the loop told as soon as there is room. The verdicts would say so later: pieces gather
   /// before the index takes them, and the workers would be through with everything by then.
@@ -69,46 +75,58 @@ final class PieceIntake: Sendable {
 
   /// Takes the bytes `0..<byteCount` of `chunk`, which lie at `offset` of the package.
   func submit(_ chunk: ChunkBuffer, byteCount: Int, at offset: Int, of assembly: PieceAssembly) {
+    waitingCount.add(1, ordering: .sequentiallyConsistent)
     let isTaken = workers.submit { [self] in
       let bytes = UnsafeRawBufferPointer(rebasing: chunk.bytes[..<byteCount])
-      let verdict = assembly.take(bytes, at: offset)
-      buffers.giveBack(chunk)
-      tellOfRoom()
-      conclude(assembly, verdict)
+      assembly.take(bytes, at: offset) { [self] verdicts in
+        giveBack(chunk)
+        tellOfRoom()
+        conclude(assembly, verdicts)
+      }
     }
-    if !isTaken { buffers.giveBack(chunk) }
+    if !isTaken { giveBack(chunk) }
+  }
+
+  private func giveBack(_ chunk: ChunkBuffer) {
+    buffers.giveBack(chunk)
+    waitingCount.subtract(1, ordering: .sequentiallyConsistent)
   }
 
   /// From now on the blocks of the piece are verified one by one; `leaves` lead to its root.
   func expect(_ leaves: [SHA256Digest], of assembly: PieceAssembly) {
-    workers.submit { [self] in conclude(assembly, assembly.expect(leaves)) }
-  }
-
-  private func conclude(_ assembly: PieceAssembly, _ verdict: IntakeResult.Verdict?) {
-    switch verdict {
-    case nil:
-      let count = assembly.provenBlockCount
-      guard count > 0 else { break }
-      news.post(.grew(assembly.stored.id, assembly.piece, provenBlockCount: count))
-    case .verified: record(assembly)
-    case .rejected, .notStored: finish(assembly, verdict ?? .rejected)
+    workers.submit { [self] in
+      conclude(assembly, assembly.expect(leaves).map { [(assembly.run, $0)] } ?? [])
     }
   }
 
-  private func record(_ assembly: PieceAssembly) {
-    assembly.stored.commit(PieceRun(assembly.piece)) { [self] result in
+  private func conclude(_ assembly: PieceAssembly, _ verdicts: PieceAssembly.Verdicts) {
+    for (run, verdict) in verdicts {
+      switch verdict {
+      case .verified: record(run, of: assembly)
+      case .rejected, .notStored: finish(run, of: assembly, verdict)
+      }
+    }
+    let count = verdicts.isEmpty ? assembly.provenBlockCount : 0
+    guard count > 0 else { return }
+    news.post(.grew(assembly.stored.id, assembly.run.first, provenBlockCount: count))
+  }
+
+  private func record(_ run: PieceRun, of assembly: PieceAssembly) {
+    assembly.stored.commit(run) { [self] result in
       switch result {
-      case .success: finish(assembly, .verified)
-      case .failure(let error): finish(assembly, .notStored(error))
+      case .success: finish(run, of: assembly, .verified)
+      case .failure(let error): finish(run, of: assembly, .notStored(error))
       }
     }
   }
 
-  private func finish(_ assembly: PieceAssembly, _ verdict: IntakeResult.Verdict) {
+  private func finish(
+    _ run: PieceRun, of assembly: PieceAssembly, _ verdict: IntakeResult.Verdict
+  ) {
     news.post(
       .decided(
         IntakeResult(
           package: assembly.stored.id, request: assembly.request, source: assembly.source,
-          piece: assembly.piece, verdict: verdict)))
+          run: run, verdict: verdict)))
   }
 }

@@ -199,29 +199,33 @@ final class Transfer {
   }
 
   func decided(_ result: IntakeResult) {
+    for piece in result.run.pieces { decided(piece, result) }
+    for observer in Array(observers.values) { observer.transferGrew(self) }
+  }
+
+  private func decided(_ piece: PieceIndex, _ result: IntakeResult) {
     let source = result.source
     switch result.verdict {
     case .verified:
       // Two requests may have brought it; it counts once.
-      if !held.contains(result.piece) { gain(result.piece, from: source) }
-      arrivals.verified(result.piece)
-      feed(.verified(result.piece, result.request))
+      if !held.contains(piece) { gain(piece, from: source) }
+      arrivals.verified(piece)
+      feed(.verified(piece, result.request))
     case .rejected:
-      arrivals.ended(result.piece)
+      arrivals.ended(piece)
       tally.rejectedPieceCount += 1
       node.counters.rejectedPieces.add()
       node.log.warning(
         "a piece did not match the tree; it is fetched again",
         metadata: [
-          "package": "\(stored.id)", "piece": "\(result.piece.rawValue)",
+          "package": "\(stored.id)", "piece": "\(piece.rawValue)",
           "source": "\(addresses[source].map { "\($0.endpoint)" } ?? "origin")",
         ])
-      feed(.rejected(result.piece, result.request, culprit: source))
+      feed(.rejected(piece, result.request, culprit: source))
     case .notStored(let error):
-      arrivals.ended(result.piece)
-      notStored(error, result)
+      arrivals.ended(piece)
+      notStored(error, piece, result.request)
     }
-    for observer in Array(observers.values) { observer.transferGrew(self) }
   }
 
   private func gain(_ piece: PieceIndex, from source: PeerID) {
@@ -231,11 +235,11 @@ final class Transfer {
     haveFeed.gained(PieceRun(piece))
   }
 
-  private func notStored(_ error: StorageError, _ result: IntakeResult) {
+  private func notStored(_ error: StorageError, _ piece: PieceIndex, _ request: RequestID) {
     switch error {
     case .incomplete, .contradicted:
       // Two requests brought the same piece; it is simply asked for again.
-      feed(.rejected(result.piece, result.request, culprit: nil))
+      feed(.rejected(piece, request, culprit: nil))
     case .diskFull, .limitReached, .inUse, .foreignDatabase, .damagedDatabase, .database, .file,
       .mismatched, .discarded, .closed, .unfinished:
       fail(error.asPeerError)
