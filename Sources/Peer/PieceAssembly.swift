@@ -94,6 +94,7 @@ final class PieceAssembly: Sendable {
     _ leaves: [SHA256Digest], at offset: Int, _ failure: StorageError?
   ) -> IntakeResult.Verdict? {
     let first = (offset - range.offset) / Geometry.blockByteCount
+    var isFirstWrong = false
     let complete = state.withLock { state -> State? in
       if state.leaves.isEmpty {
         state.leaves = Array(repeating: nil, count: state.missingCount)
@@ -101,9 +102,17 @@ final class PieceAssembly: Sendable {
       for (index, leaf) in leaves.enumerated() { state.leaves[first + index] = leaf }
       state.missingCount -= leaves.count
       state.failure = state.failure ?? failure
+      // They may have been told while these bytes were being written.
+      if let expected = state.expected, !state.isOver,
+        !leaves.elementsEqual(expected[first..<first + leaves.count])
+      {
+        state.isOver = true
+        isFirstWrong = true
+      }
       state.countProven()
       return state.missingCount == 0 && !state.isOver ? state : nil
     }
+    if isFirstWrong { return discard() }
     guard let complete else { return nil }
     if let failure = complete.failure { return .notStored(failure) }
     return matches(complete.leaves.compactMap { $0 }[...], run.first) ? .verified : discard()
