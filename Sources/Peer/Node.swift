@@ -189,6 +189,8 @@ final class Node {
   private func heard(_ news: IntakeNews) {
     switch news {
     case .decided(let result): transfers[result.package]?.decided(result)
+    case .grew(let package, let piece, let count):
+      transfers[package]?.arrivals.grew(piece, provenBlockCount: count)
     case .hasRoom: resumePaused()
     }
   }

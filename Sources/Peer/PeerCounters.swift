@@ -7,6 +7,7 @@ final class PeerCounters: Sendable {
   let registry = MetricRegistry()
   let server = ServerStatistics()
   let sentContentBytes: Counter
+  let passedOnBytes: Counter
   let receivedFromOrigin: Counter
   let receivedFromPeers: Counter
   let rejectedPieces: Counter
@@ -17,6 +18,9 @@ final class PeerCounters: Sendable {
   init() {
     sentContentBytes = registry.counter(
       "spate_sent_content_bytes_total", help: "Bytes of packages handed to the network.")
+    passedOnBytes = registry.counter(
+      "spate_passed_on_bytes_total",
+      help: "Bytes sent of pieces that were still being received.")
     receivedFromOrigin = registry.counter(
       "spate_verified_bytes_total", help: "Bytes verified, by who sent them.",
       labels: [("source", "origin")])

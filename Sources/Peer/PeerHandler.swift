@@ -127,7 +127,10 @@ final class PeerHandler: RequestHandler {
     _ transfer: Transfer, _ head: RequestHead, _ bytes: Span<UInt8>,
     on connection: ServerConnection
   ) {
-    guard transfer.stored.isIntact, let pinned = transfer.stored.pinnedSlice(range) else {
+    let pinned = transfer.stored.isIntact ? transfer.stored.pinnedSlice(range) : nil
+    let piece =
+      pinned == nil && head.asksForArriving(bytes) ? transfer.arrivals.piece(of: range) : nil
+    guard pinned != nil || piece != nil else {
       return connection.respondText(.notFound, "this peer does not hold those pieces")
     }
     let asker: PeerID?
@@ -144,6 +147,11 @@ final class PeerHandler: RequestHandler {
         HeadWriter.field(.spateRetry, Int(delay.nanoseconds / 1_000_000), to: &$0)
       }
     case .granted:
+      guard let pinned else {
+        guard let piece else { preconditionFailure("one of them was found") }
+        let upload = ArrivingUpload(range, of: piece, for: asker, transfer)
+        return upload.start(plan, representation, on: connection)
+      }
       let upload = Upload(pinned, by: .some(asker), on: node, to: connection)
       if node.settings.uploadByteRate == nil {
         connection.respond(
@@ -196,8 +204,9 @@ final class PeerHandler: RequestHandler {
       }
     }
     let (stored, isJSON) = (transfer.stored, head.accepts(ContentType.json, in: bytes))
+    let arriving = transfer.arrivals.hashes(under: slice)
     node.offLoop.run {
-      TreePart.read(slice, of: stored)
+      TreePart.read(slice, of: stored, arriving: arriving)
     } then: { message in
       guard let message else {
         return connection.respondText(.notFound, "this peer does not hold those pieces")
@@ -208,6 +217,16 @@ final class PeerHandler: RequestHandler {
       }
     }
   }
+}
+
+extension RequestHead {
+  /// `?arriving`: the client also takes bytes of pieces that are still being received.
+  fileprivate func asksForArriving(_ bytes: Span<UInt8>) -> Bool {
+    guard let query, query.count == Self.arriving.count else { return false }
+    return zip(query, Self.arriving).allSatisfy { bytes[$0] == $1 }
+  }
+
+  private static let arriving = Array("arriving".utf8)
 }
 
 extension JSONWriter {

@@ -10,6 +10,8 @@ final class RunFetch: ResponseReceiver {
   let id: RequestID
   let source: PeerID
   let run: PieceRun
+  /// The source may be receiving it itself.
+  let isArriving: Bool
   let connection: ClientConnection
 
   /// Kept: a cancelled response is read to its end, and its transfer may be over by then.
@@ -29,12 +31,13 @@ final class RunFetch: ResponseReceiver {
   private var isOver = false
 
   init(
-    _ id: RequestID, from source: PeerID, _ run: PieceRun, on connection: ClientConnection,
-    for transfer: Transfer
+    _ id: RequestID, from source: PeerID, _ run: PieceRun, isArriving: Bool = false,
+    on connection: ClientConnection, for transfer: Transfer
   ) {
     self.id = id
     self.source = source
     self.run = run
+    self.isArriving = isArriving
     self.connection = connection
     self.transfer = transfer
     range = transfer.geometry.byteRange(of: run)
@@ -117,7 +120,9 @@ final class RunFetch: ResponseReceiver {
       let together = isQuick ? ChunkBuffer.byteCount / geometry.pieceByteCount : 1
       let pieces = PieceRun(
         first: piece, count: min(max(1, together), run.end - piece.rawValue))
-      assembly = PieceAssembly(of: pieces, into: transfer.stored, for: id, from: source)
+      let fresh = PieceAssembly(of: pieces, into: transfer.stored, for: id, from: source)
+      assembly = fresh
+      transfer.arrivals.began(fresh)
     }
     guard let assembly else { preconditionFailure("a run begins with a piece's first byte") }
     chunk = transfer.node.intake.buffers.take()
@@ -173,6 +178,9 @@ final class RunFetch: ResponseReceiver {
 
   func responseFailed(_ failure: RequestFailure, on connection: ClientConnection) {
     switch failure {
+    // Who passes on what it still receives ends when its own source does.
+    case .timedOut where isArriving && isAccepted: end(.brokenOff)
+    case .connection where isArriving && isAccepted: end(.brokenOff)
     case .timedOut: end(.stalled)
     // We closed the connection because of another request on it: nobody is to blame.
     case .cancelled: end(.busy(retryAfter: .zero))
@@ -191,6 +199,7 @@ final class RunFetch: ResponseReceiver {
   }
 
   private func giveUpChunk() {
+    if let assembly, position < assembly.range.end { transfer.arrivals.lost(assembly) }
     guard let chunk else { return }
     transfer.node.intake.buffers.giveBack(chunk)
     self.chunk = nil

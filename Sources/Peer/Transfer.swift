@@ -32,6 +32,7 @@ final class Transfer {
   let haveFeed: HaveFeed
   /// Where every node that has it serves it.
   let packagePath: String
+  private(set) lazy var arrivals = Arrivals(self)
   private(set) lazy var representation = PackageRepresentation(manifest, stored)
   private(set) var outcome = Outcome.ongoing
   private(set) var tally = TransferTally()
@@ -131,6 +132,7 @@ final class Transfer {
     for reader in Array(readers.values) { reader.cancel() }
     (fetches, readers) = ([:], [:])
     haveFeed.end()
+    arrivals.endAll()
     let stored = stored
     // Pieces that were begun and are not gone on with would count as in use for ever.
     node.workers.submit {
@@ -207,8 +209,10 @@ final class Transfer {
     case .verified:
       // Two requests may have brought it; it counts once.
       if !held.contains(piece) { gain(piece, from: source) }
+      arrivals.verified(piece)
       feed(.verified(piece, result.request))
     case .rejected:
+      arrivals.ended(piece)
       tally.rejectedPieceCount += 1
       node.counters.rejectedPieces.add()
       node.log.warning(
@@ -219,6 +223,7 @@ final class Transfer {
         ])
       feed(.rejected(piece, result.request, culprit: source))
     case .notStored(let error):
+      arrivals.ended(piece)
       notStored(error, piece, result.request)
     }
   }
@@ -266,6 +271,8 @@ final class Transfer {
   private func perform(_ effect: Download.Effect) {
     switch effect {
     case .fetch(let id, let source, let run): fetch(id, from: source, run)
+    case .fetchArriving(let id, let source, let piece):
+      fetch(id, from: source, PieceRun(piece), isArriving: true)
     case .cancel(let id):
       fetches[id]?.cancel()
       fetches[id] = nil
@@ -285,7 +292,9 @@ final class Transfer {
     }
   }
 
-  private func fetch(_ id: RequestID, from source: PeerID, _ run: PieceRun) {
+  private func fetch(
+    _ id: RequestID, from source: PeerID, _ run: PieceRun, isArriving: Bool = false
+  ) {
     guard
       let connection = node.connection(
         to: source, at: addresses[source], byteCount: geometry.byteCount)
@@ -293,15 +302,24 @@ final class Transfer {
       events.append(.finished(id, .failed))
       return
     }
-    let fetch = RunFetch(id, from: source, run, on: connection, for: self)
+    let fetch = RunFetch(
+      id, from: source, run, isArriving: isArriving, on: connection, for: self)
     fetches[id] = fetch
     let range = geometry.byteRange(of: run)
     connection.send(
-      .get, packagePath, silenceMax: Node.fetchSilenceMax, receiver: fetch
+      .get, isArriving ? packagePath + "?arriving" : packagePath, silenceMax: Node.fetchSilenceMax,
+      receiver: fetch
     ) { head in
       HeadWriter.range(range, to: &head)
       HeadWriter.field(.spatePeer, node.idText, to: &head)
     }
+  }
+
+  /// For parts of the tree, from one that sends us pieces: they wait for none of those.
+  func treeConnection(to source: PeerID) -> ClientConnection? {
+    source.isOrigin
+      ? node.controlConnection()
+      : addresses[source].flatMap { node.connection(to: $0, isExclusive: true) }
   }
 
   private func follow(_ source: Source) {

@@ -19,7 +19,7 @@ final class Upload: ResponseObserver, BodySource {
   private let slot: PeerID??
   private unowned let node: Node
   private let started: Instant
-  private unowned let connection: ServerConnection
+  private weak var connection: ServerConnection?
   private var timer: Timer?
   private var sentByteCount = 0
   /// What its connection had sent when the node last looked, and how often that was the same.
@@ -60,6 +60,7 @@ final class Upload: ResponseObserver, BodySource {
   /// vanished keeps its response for a minute, but not the slot: a few of them would close a peer.
   /// Once is not enough, since it may be this machine that stood still.
   func lapseIfStill() {
+    guard let connection else { return }
     let isStill = connection.isBlocked && connection.sentByteCount == seenByteCount
     seenByteCount = connection.sentByteCount
     stillCount = isStill ? stillCount + 1 : 0
@@ -111,11 +112,21 @@ final class Upload: ResponseObserver, BodySource {
 
 /// Answers a question for a part of a package's tree from what is stored; may read the disk.
 enum TreePart {
-  static func read(_ slice: TreeSlice, of stored: StoredPackage) -> TreeMessage? {
+  /// - Parameter arriving: the leaves of the piece the slice is in, when it is not stored yet.
+  static func read(
+    _ slice: TreeSlice, of stored: StoredPackage,
+    arriving: (run: PieceRun, leaves: [SHA256Digest])? = nil
+  ) -> TreeMessage? {
     if let branch = TreeHash.branch(
       of: slice, pieceLayer: stored.pieceLayer, geometry: stored.geometry)
     {
       return TreeMessage(slice: slice, nodes: branch.nodes, proof: branch.proof)
+    }
+    if let (run, leaves) = arriving {
+      return TreeHash.branch(
+        of: slice, leaves: leaves, of: run, pieceLayer: stored.pieceLayer,
+        geometry: stored.geometry
+      ).map { TreeMessage(slice: slice, nodes: $0.nodes, proof: $0.proof) }
     }
     guard let run = TreeHash.pieces(under: slice, geometry: stored.geometry),
       let pinned = stored.pinnedSlice(stored.geometry.byteRange(of: run)),

@@ -24,7 +24,9 @@ enum SimulationEvent: Sendable {
   case tells(Int)
   case news(from: Int, NewsFeed.Message)
   /// A request reaches its server, unless its connection was closed since.
-  case requests(Place, RequestID, PieceRun)
+  case requests(Place, RequestID, PieceRun, isArriving: Bool)
+  /// The sender of a piece under receipt may have more of it to pass on.
+  case grows(Place, RequestID)
   /// A connection that was idle has its first bytes past the queue of the uplink.
   case flows(Place)
   case shares

@@ -20,6 +20,11 @@ package struct NetworkModel: Hashable, Sendable {
   package var coldRoundTripCount = 3
   /// From the last byte of a piece to its being verified, written and recorded.
   package var verifyTime: Duration = .milliseconds(1)
+  /// Bytes are checked and passed on by so many.
+  package var chunkByteCount = 256 << 10
+  /// Until a peer has the hashes of a piece's blocks, when somebody wants the piece from it before
+  /// all of it has come.
+  package var blockHashTime: Duration = .milliseconds(10)
   /// Followers hear of pieces in turns (`NewsFeed`, `NewsPace`): so many at a time.
   package var newsFollowerCountMax = 4
   /// A peer asks for the manifest and the tree before it announces itself.

@@ -54,6 +54,8 @@ struct Connection: Sendable {
   struct Queued: Sendable {
     var id: RequestID
     var run: PieceRun
+    /// The client takes it while its server still receives it.
+    var isArriving = false
     /// The client no longer wants it and reads it to its end.
     var isDiscarded = false
   }
@@ -74,6 +76,8 @@ struct Connection: Sendable {
     var isDiscarded: Bool
     /// The tracker was told that it does not move.
     var isStalled = false
+    /// Its piece is passed on while its server receives it.
+    var isArriving = false
 
     var isOver: Bool { outcome != .complete || next >= run.end }
   }
@@ -98,6 +102,8 @@ struct Connection: Sendable {
   var isStarting = false
   /// Bytes left of the piece being sent, at `advancedAt`.
   var left = 0.0
+  /// Bytes of it that its sender has not received and checked itself.
+  var heldBack = 0.0
   var rate = 0.0
   var advancedAt: Instant = .zero
   /// When the piece is next looked at.

@@ -63,6 +63,22 @@ extension World {
     if copies > most { violate("the origin has sent \(copies) copies") }
   }
 
+  /// A peer passes on no byte that it has not received itself, from somebody who sends right ones.
+  mutating func watchPassingOn(_ byteCount: Double, of piece: PieceIndex, by server: Int) {
+    guard !peers[server].proven.contains(piece) else { return }
+    var came = 0.0
+    for contact in peers[server].contacts {
+      let source = connections[Int(contact.connection)]
+      guard let first = source.responses.first, first.next == piece.rawValue,
+        source.server == origin || !peers[source.server].isLiar
+      else { continue }
+      came = max(came, self.byteCount(first.next) - source.left - source.heldBack)
+    }
+    if byteCount > came + 1 {
+      violate("peer \(server) passes on \(byteCount) bytes of \(came) it has received")
+    }
+  }
+
   mutating func watchRequests(of index: Int) {
     if peers[index].requests.count > watch.requestCountMax {
       violate("peer \(index) has \(peers[index].requests.count) requests under way")

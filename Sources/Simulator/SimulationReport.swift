@@ -26,6 +26,10 @@ package struct SimulationReport: Hashable, Sendable {
   package var peerCopies = 0.0
   package var rejectedPieceCount = 0
   package var refusedRequestCount = 0
+  /// Responses with pieces under receipt that ended in the middle.
+  package var brokenOffCount = 0
+  /// Pieces that came from peers which were still receiving them.
+  package var arrivingPieceCount = 0
   package var announceCount = 0
   /// Steps of all downloads.
   package var decisionCount = 0

@@ -6,7 +6,9 @@ import Swarm
 extension World {
   // MARK: The client asks
 
-  mutating func request(_ run: PieceRun, _ id: RequestID, by client: Int, at server: Int) {
+  mutating func request(
+    _ run: PieceRun, _ id: RequestID, isArriving: Bool = false, by client: Int, at server: Int
+  ) {
     let index = connection(from: client, to: server)
     var delay = delay(from: client, to: server)
     if connections[index].isCold {
@@ -16,10 +18,10 @@ extension World {
     connections[index].outstandingCount += 1
     peers[client].requests.append((id, Int32(index)))
     watchRequests(of: client)
-    schedule(.requests(place(index), id, run), after: delay)
+    schedule(.requests(place(index), id, run, isArriving: isArriving), after: delay)
   }
 
-  private func place(_ index: Int) -> SimulationEvent.Place {
+  func place(_ index: Int) -> SimulationEvent.Place {
     SimulationEvent.Place(connection: index, epoch: connections[index].epoch)
   }
 
@@ -69,14 +71,16 @@ extension World {
   private func hasBegun(_ index: Int) -> Bool {
     let first = connections[index].responses[0]
     return first.sentByteCount > 0
-      || first.outcome == .complete && connections[index].left < byteCount(first.next)
+      || first.outcome == .complete
+        && connections[index].left + connections[index].heldBack < byteCount(first.next)
   }
 
   /// Bytes left of the response that is being sent.
   private func rest(of index: Int) -> Double {
     let first = connections[index].responses[0]
     guard !first.isOver else { return 0 }
-    return connections[index].left + byteCount(first.next + 1..<first.run.end)
+    return connections[index].left + connections[index].heldBack
+      + byteCount(first.next + 1..<first.run.end)
   }
 
   /// The client closes the connection; its other requests are asked again.
@@ -96,12 +100,13 @@ extension World {
     connections[index].waiting = []
     connections[index].cancelled = []
     connections[index].epoch &+= 1
+    connections[index].heldBack = 0
     connections[index].isCold = true
     connections[index].isStarting = false
     if connections[index].server == origin { originLost(index) }
   }
 
-  private mutating func abandon(_ response: Connection.Response, on index: Int) {
+  mutating func abandon(_ response: Connection.Response, on index: Int) {
     let (client, server) = (connections[index].client, connections[index].server)
     guard response.outcome == .complete, !response.isWritten else { return }
     if server == origin {
@@ -122,7 +127,9 @@ extension World {
 
   // MARK: The server answers
 
-  mutating func receive(_ id: RequestID, _ run: PieceRun, at place: SimulationEvent.Place) {
+  mutating func receive(
+    _ id: RequestID, _ run: PieceRun, isArriving: Bool, at place: SimulationEvent.Place
+  ) {
     let index = place.connection
     guard connections[index].epoch == place.epoch else { return }
     let (client, server) = (connections[index].client, connections[index].server)
@@ -131,7 +138,7 @@ extension World {
         .finishes(client, id, .failed), after: latency(from: server, to: client))
       return
     }
-    var queued = Connection.Queued(id: id, run: run)
+    var queued = Connection.Queued(id: id, run: run, isArriving: isArriving)
     if let cancelled = connections[index].cancelled.firstIndex(of: id) {
       connections[index].cancelled.remove(at: cancelled)
       queued.isDiscarded = true
@@ -146,7 +153,7 @@ extension World {
   }
 
   /// The server reads a request when it has handed the response before it to its kernel.
-  private mutating func readRequests(_ index: Int) {
+  mutating func readRequests(_ index: Int) {
     let server = connections[index].server
     if server != origin, peers[server].life != .up { return }
     while !connections[index].waiting.isEmpty,
@@ -156,6 +163,7 @@ extension World {
       var response = Connection.Response(
         id: queued.id, run: queued.run, start: now, next: queued.run.first.rawValue,
         isDiscarded: queued.isDiscarded)
+      response.isArriving = queued.isArriving && !holds(queued.run, connections[index].server)
       response.outcome = outcome(of: queued, on: index)
       response.isWritten = response.outcome != .complete
       response.bufferByteCount = connections[index].bufferByteCount
@@ -165,10 +173,17 @@ extension World {
     }
   }
 
+  private func holds(_ run: PieceRun, _ server: Int) -> Bool {
+    server == origin || peers[server].download.held.contains(run)
+  }
+
   private mutating func outcome(of queued: Connection.Queued, on index: Int) -> FetchOutcome {
     let (client, server) = (connections[index].client, connections[index].server)
     guard server != origin else { return originOutcome(of: queued.run, for: client, on: index) }
-    guard peers[server].download.held.contains(queued.run) else { return .notHeld }
+    guard
+      holds(queued.run, server)
+        || queued.isArriving && isUnderReceipt(queued.run.first, at: server)
+    else { return .notHeld }
     switch peers[server].gate.admit(peer: peers[client].id, now: now) {
     case .granted:
       peers[server].uploadCount += 1
@@ -183,7 +198,7 @@ extension World {
   }
 
   /// The first response of the connection is its turn.
-  private mutating func begin(_ index: Int) {
+  mutating func begin(_ index: Int) {
     while let first = connections[index].responses.first, first.outcome != .complete {
       connections[index].responses.removeFirst()
       let (client, server) = (connections[index].client, connections[index].server)
@@ -193,6 +208,7 @@ extension World {
       }
     }
     guard let first = connections[index].responses.first else { return closeFlow(index) }
+    if first.isArriving { return beginPassingOn(first, on: index) }
     if connections[index].flow != nil {
       // What was moved beyond the end of the last response belongs to this one.
       connections[index].left += byteCount(first.next)
@@ -220,7 +236,8 @@ extension World {
     for (place, response) in connections[index].responses.enumerated() where !response.isOver {
       unsent +=
         place == 0
-        ? connections[index].left + byteCount(response.next + 1..<response.run.end)
+        ? connections[index].left + connections[index].heldBack
+          + byteCount(response.next + 1..<response.run.end)
         : byteCount(response.run.indices)
     }
     guard unsent <= Double(last.bufferByteCount) || last.isOver else { return }
@@ -254,6 +271,7 @@ extension World {
     connections[index].dueAt = nil
     advance(index)
     while connections[index].left < 0.5, let first = connections[index].responses.first {
+      if connections[index].heldBack > 0 { return closeFlow(index) }
       send(PieceIndex(first.next), of: first, on: index)
       let next = first.next + 1
       connections[index].responses[0].next = next
@@ -292,6 +310,7 @@ extension World {
         violate("peer \(server) serves piece \(piece.rawValue), which it has not verified")
       }
       isCorrupt = peers[server].isLiar
+      if response.isArriving { report.arrivingPieceCount += 1 }
     }
     guard !response.isDiscarded else { return }
     let delay = latency(from: server, to: client)
@@ -305,7 +324,7 @@ extension World {
     }
   }
 
-  private func byteCount(_ piece: Int) -> Double { byteCount(piece..<piece + 1) }
+  func byteCount(_ piece: Int) -> Double { byteCount(piece..<piece + 1) }
 
   func byteCount(_ pieces: Range<Int>) -> Double {
     guard !pieces.isEmpty else { return 0 }

@@ -130,7 +130,9 @@ struct World {
       step(index, .haveStreamEnded(peers[server].id, refused: false))
     case .tells(let index): tellNext(index)
     case .news(let index, let message): hear(message, from: index)
-    case .requests(let place, let id, let run): receive(id, run, at: place)
+    case .requests(let place, let id, let run, let isArriving):
+      receive(id, run, isArriving: isArriving, at: place)
+    case .grows(let place, let id): passOn(place, id)
     case .flows(let place): startFlow(place)
     case .shares: share()
     case .leaves(let place, let version):
@@ -181,6 +183,10 @@ struct World {
       trace.add(1, id.rawValue, peer.high)
       trace.add(run)
       request(run, id, by: index, at: server(peer))
+    case .fetchArriving(let id, let peer, let piece):
+      trace.add(7, id.rawValue, peer.high)
+      trace.add(UInt64(piece.rawValue))
+      request(PieceRun(piece), id, isArriving: true, by: index, at: server(peer))
     case .cancel(let id):
       trace.add(2, id.rawValue)
       cancel(id, of: index)

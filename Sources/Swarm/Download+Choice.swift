@@ -3,18 +3,22 @@ import Content
 /// What to fetch next, and from whom.
 extension Download {
   mutating func send(
-    _ run: PieceRun, to index: Int, now: Instant, effects: inout [Effect]
+    _ run: PieceRun, to index: Int, isArriving: Bool = false, now: Instant,
+    effects: inout [Effect]
   ) {
     requestCount += 1
     let id = RequestID(requestCount)
     let peer = neighbours[index].id
     requests.append(
-      Request(id: id, source: peer, run: run, start: now, next: run.first.rawValue))
+      Request(
+        id: id, source: peer, run: run, isArriving: isArriving, start: now,
+        next: run.first.rawValue))
     if neighbours[index].outstandingCount == 0 { neighbours[index].lastProgress = now }
     neighbours[index].outstandingCount += 1
     busy.insert(run)
     needed.remove(run)
-    effects.append(.fetch(id, from: peer, run))
+    effects.append(
+      isArriving ? .fetchArriving(id, from: peer, run.first) : .fetch(id, from: peer, run))
   }
 
   /// Leased runs go to the origin, a few requests at a time so that its line never idles between
@@ -73,7 +77,8 @@ extension Download {
 
   private func mayAsk(_ index: Int, now: Instant) -> Bool {
     neighbours[index].outstandingCount < limits.requestsPerSourceMax
-      && neighbours[index].busyUntil <= now && neighbours[index].isUsable(now: now)
+      && !isAskedAhead(index) && neighbours[index].busyUntil <= now
+      && neighbours[index].isUsable(now: now)
   }
 
   func mayBeAsked(now: Instant, _ isWanted: (_ outstandingCount: Int) -> Bool) -> [Int] {

@@ -76,6 +76,17 @@ extension Download {
     trimLeases()
   }
 
+  /// A piece was found wrong before all of it had come: the rest is not waited for.
+  mutating func cutShort(_ id: RequestID, before piece: PieceIndex, effects: inout [Effect]) {
+    guard let position = requests.firstIndex(where: { $0.id == id }),
+      requests[position].awaits(piece)
+    else { return }
+    let request = requests.remove(at: position)
+    effects.append(.cancel(id))
+    if let index = neighbourIndex(request.source) { neighbours[index].outstandingCount -= 1 }
+    giveBack(request)
+  }
+
   mutating func rejected(
     _ piece: PieceIndex, culprit: PeerID?, now: Instant, effects: inout [Effect]
   ) {
@@ -119,6 +130,8 @@ extension Download {
       let asked = min(max(retryAfter, limits.busyDelay.lowerBound), limits.busyDelay.upperBound)
       let base = min(asked * (1 << ((refusals - 1) / 2)), limits.busyDelay.upperBound)
       neighbours[index].busyUntil = now + chance.duration(in: (base / 2)...(base * 3 / 2))
+    case .notHeld where request.isArriving, .brokenOff:
+      isNotArriving(request.run.first, at: request.source, now: now)
     case .notHeld:
       for piece in request.run.pieces { unhold(PieceRun(piece), at: request.source) }
       if request.source.isOrigin { backOff(index, now: now, chance: &chance) }
@@ -205,7 +218,11 @@ extension Download {
         next = now
         continue
       }
-      failed(index, .stalled, request: request, now: now, chance: &chance, effects: &effects)
+      if request.isArriving {
+        giveUpArriving(request, now: now, effects: &effects)
+      } else {
+        failed(index, .stalled, request: request, now: now, chance: &chance, effects: &effects)
+      }
     }
     stallNotBefore = next
   }

@@ -179,6 +179,7 @@ extension Download {
         consider(neighbours[index].penaltyUntil)
       }
       for lease in leased { consider(lease.deadline) }
+      if asksForArriving { for promise in promised { consider(promise.notBefore) } }
       if wantedPiece != nil { consider(wantedSince + limits.readerPatience) }
       if let overdue = nextOverdue(now: now) { consider(overdue) }
       if requests.isEmpty {

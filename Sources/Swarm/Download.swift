@@ -51,6 +51,8 @@ package struct Download: Sendable {
     var holder: PeerID
     var run: PieceRun
     var until: Instant
+    /// Its holder does not receive it yet; it is not to be asked before.
+    var notBefore: Instant = .zero
   }
 
   /// `held` are the pieces the cache has already.
@@ -94,6 +96,7 @@ package struct Download: Sendable {
     if !isSettled {
       fetchLeases(now: now, effects: &effects)
       fetchFromNeighbours(now: now, chance: &chance, effects: &effects)
+      fetchArriving(now: now, chance: &chance, effects: &effects)
       fetchHedges(now: now, chance: &chance, effects: &effects)
       fetchUnleased(now: now, chance: &chance, effects: &effects)
       follow(now: now, effects: &effects)
@@ -128,6 +131,12 @@ package struct Download: Sendable {
         geometry.contains(run) && run.indices.contains { needed.contains(PieceIndex($0)) }
       }
     case .progressed: return false
+    case .promised(_, let runs):
+      guard asksForArriving else { return true }
+      return requests.count { $0.isArriving } < limits.arrivingRequestCountMax
+        && runs.contains { run in
+          geometry.contains(run) && run.indices.contains { needed.contains(PieceIndex($0)) }
+        }
     case .arrived(_, let id):
       return requests.contains { $0.id == id && $0.source.isOrigin }
     case .verified: return held.isFull || isOnDemand || !leased.isEmpty || !site.crossings.isEmpty
@@ -168,7 +177,8 @@ package struct Download: Sendable {
       arrived(piece, id, now: now, effects: &effects)
     case .verified(let piece, _):
       verified(piece)
-    case .rejected(let piece, _, let culprit):
+    case .rejected(let piece, let id, let culprit):
+      cutShort(id, before: piece, effects: &effects)
       rejected(piece, culprit: culprit, now: now, effects: &effects)
     case .finished(let id, let outcome):
       finished(id, outcome, now: now, chance: &chance, effects: &effects)
@@ -188,6 +198,9 @@ package struct Download: Sendable {
       tickAt = nil
     }
   }
+
+  /// Asked for, or being verified.
+  package func isUnderWay(_ piece: PieceIndex) -> Bool { busy.contains(piece) }
 
   package var isComplete: Bool { held.isFull || hasCompleted }
 

@@ -21,6 +21,8 @@ package enum FetchOutcome: Hashable, Sendable {
   case stalled
   /// The source does not hold what it was thought to hold.
   case notHeld
+  /// The source was still receiving the piece, and no longer is.
+  case brokenOff
 }
 
 extension Download {
@@ -63,6 +65,8 @@ extension Download {
   /// What the shell is to do, in this order.
   package enum Effect: Hashable, Sendable {
     case fetch(RequestID, from: PeerID, PieceRun)
+    /// The same for a piece that the source is still receiving.
+    case fetchArriving(RequestID, from: PeerID, PieceIndex)
     /// Nothing more is expected of this request.
     case cancel(RequestID)
     /// Send this report to the tracker; exactly one of `.referred` and `.trackerFailed` answers it,

@@ -47,6 +47,13 @@ package struct DownloadLimits: Hashable, Sendable {
   package var hedgePause: Duration = .milliseconds(20)
   /// No request is late before this, however fast its source was so far.
   package var hedgeAge: Duration = .milliseconds(100)
+  /// Pieces from this size on are asked for while their source still receives them: bytes are
+  /// checked and passed on by chunks of a quarter of it, and smaller pieces are whole soon enough.
+  package var arrivingPieceByteCountMin = 1 << 20
+  /// So many at a time.
+  package var arrivingRequestCountMax = 2
+  /// Who does not receive a piece, or no longer does, is not asked for it again before.
+  package var arrivingRetryDelay: Duration = .milliseconds(100)
   /// How often a starving download asks the tracker.
   package var starvingAnnounceDelay: ClosedRange<Duration> =
     .milliseconds(50)...(.milliseconds(250))

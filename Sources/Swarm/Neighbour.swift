@@ -66,6 +66,8 @@ struct Request: Sendable {
   let id: RequestID
   let source: PeerID
   let run: PieceRun
+  /// For the one piece that its source is still receiving.
+  let isArriving: Bool
   let start: Instant
   /// Pieces of the run whose bytes are not all in, in the order they come.
   var next: Int

@@ -41,7 +41,7 @@ extension Tracker {
       base: isLarge ? limits.largeLeasePeriod : limits.targetPeriod)
     var byteCountMax = max(
       isLarge ? limits.largeLeasedByteCountMin : limits.leasedByteCountMin,
-      Int(Double(sendRate) * period.seconds))
+      limits.leasedPieceCountMin * pieceByteCount, Int(Double(sendRate) * period.seconds))
     var promisedPieceCount = tables[tableIndex].leasedPieceCount
     if limits.originByteRate == nil, tables[tableIndex].isAloneAsker(index) {
       // An origin that had little to do was seen to send little. What it sends to this member says

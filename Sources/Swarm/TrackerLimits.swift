@@ -38,6 +38,9 @@ package struct TrackerLimits: Hashable, Sendable {
   /// Bytes leased out before the origin's speed is known, and in a large swarm.
   package var leasedByteCountMin = 1 << 20
   package var largeLeasedByteCountMin = 1 << 20
+  /// And pieces, however large: with fewer the origin's line would idle between a piece that has
+  /// left and the announce that asks for the next.
+  package var leasedPieceCountMin = 4
   /// A package of at most this many bytes is leased whole to everybody who asks: the origin has sent
   /// it before its askers have found each other.
   package var smallPackageByteCountMax = 256 << 10

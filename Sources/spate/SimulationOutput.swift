@@ -54,6 +54,8 @@ extension SimulationReport {
       json.member("peer_copies", peerCopies)
       json.member("rejected", rejectedPieceCount)
       json.member("refused", refusedRequestCount)
+      json.member("arriving", arrivingPieceCount)
+      json.member("broken_off", brokenOffCount)
       json.member("announces", announceCount)
       json.member("decisions", decisionCount)
       json.member("decisions_per_second", cost.rate(of: decisionCount))

@@ -16,9 +16,15 @@ import Wire
 struct SamplePackage {
   let bytes: [UInt8]
   let digests: PackageDigests
+  let geometry: Geometry
+  let pieceLayer: [SHA256Digest]
+  let leaves: [SHA256Digest]
   let manifest: Manifest
 
-  init(byteCount: Int, seed: UInt64 = 1, path: String = "/sample") throws {
+  /// `pieceByteCount`: as a package has them that is too large for a test.
+  init(
+    byteCount: Int, pieceByteCount: Int? = nil, seed: UInt64 = 1, path: String = "/sample"
+  ) throws {
     // Word by word: a debug build takes its time for each turn of a loop.
     var state = seed
     var bytes = [UInt8](repeating: 0, count: byteCount)
@@ -34,14 +40,20 @@ struct SamplePackage {
     let finished = hasher.finish()
     let digests = try #require(finished)
     self.digests = digests
+    let geometry =
+      try pieceByteCount.map {
+        try #require(Geometry(byteCount: byteCount, pieceByteCount: $0))
+      } ?? digests.geometry
+    self.geometry = geometry
+    leaves = bytes.withUnsafeBytes { TreeHash.leaves(of: $0) }
+    pieceLayer = TreeHash.pieceLayer(leaves: leaves, geometry: geometry)
     manifest = try #require(
       Manifest(
-        name: String(path.dropFirst()), id: digests.id, geometry: digests.geometry,
+        name: String(path.dropFirst()), id: digests.id, geometry: geometry,
         sha256: digests.sha256, md5: digests.md5, publisher: "test", path: path,
         modified: 1_000_000_000))
   }
 
-  var geometry: Geometry { digests.geometry }
   var allPieces: PieceRun { PieceRun(first: PieceIndex(0), count: geometry.pieceCount) }
 
   func piece(_ index: Int) -> [UInt8] {
@@ -51,15 +63,24 @@ struct SamplePackage {
 
   func open(in store: PieceStore) throws -> StoredPackage {
     try store.open(
-      id: digests.id, geometry: geometry, pieceLayer: digests.pieceLayer,
+      id: digests.id, geometry: geometry, pieceLayer: pieceLayer,
       metadata: manifest.json())
+  }
+
+  private func branch(below slice: TreeSlice) throws -> TreeBranch? {
+    let run = try #require(TreeHash.pieces(under: slice, geometry: geometry))
+    let first = run.first.rawValue * geometry.blocksPerPiece
+    let end = min(run.end * geometry.blocksPerPiece, leaves.count)
+    return TreeHash.branch(
+      of: slice, leaves: Array(leaves[first..<end]), of: run, pieceLayer: pieceLayer,
+      geometry: geometry)
   }
 
   func tree(_ query: String) throws -> [UInt8] {
     let text = Array(query.utf8)
     let slice = try #require(try TreeQuery(text.span, 0..<text.count).slice(of: geometry.tree))
-    let branch = try #require(
-      TreeHash.branch(of: slice, pieceLayer: digests.pieceLayer, geometry: geometry))
+    let above = TreeHash.branch(of: slice, pieceLayer: pieceLayer, geometry: geometry)
+    let branch = try #require(try above ?? branch(below: slice))
     return TreeMessage(slice: slice, nodes: branch.nodes, proof: branch.proof).encode()
   }
 }

@@ -231,6 +231,7 @@ struct IntakeRoomTests {
       workers: workers,
       news: try Mailbox(loop) { news in
         switch news {
+        case .grew: break
         case .hasRoom: told += 1
         case .decided: verdictCount += 1
         }
@@ -271,5 +272,69 @@ struct IntakeRoomTests {
     let again = (0..<40).map { _ in pool.take() }
     #expect(again.count { known.contains(ObjectIdentifier($0)) } == 32)
     #expect(Set(again.map { ObjectIdentifier($0) }).count == 40)
+  }
+}
+
+/// Blocks that are wanted before their piece is whole.
+extension PieceAssemblyTests {
+  private static let size = 65_536
+
+  private func check(
+    _ body: (PieceAssembly, SamplePackage, StoredPackage, PieceStore) throws -> Void
+  ) throws {
+    let directory = try ScratchDirectory()
+    let store = try PieceStore(directory: directory.path)
+    let package = try SamplePackage(byteCount: 2 * Self.size)
+    let stored = try package.open(in: store)
+    let assembly = PieceAssembly(
+      of: PieceRun(PieceIndex(0)), into: stored, for: RequestID(1), from: .origin)
+    try body(assembly, package, stored, store)
+  }
+
+  private func take(
+    _ block: Int, of bytes: [UInt8], _ assembly: PieceAssembly
+  ) -> IntakeResult.Verdict? {
+    let start = block * Geometry.blockByteCount
+    let bytes = bytes[start..<start + Geometry.blockByteCount]
+    return Self.verdicts(bytes, at: start, assembly).first?.verdict
+  }
+
+  @Test func theProvenBlocksAreThoseFromTheFirstOn() throws {
+    try check { assembly, package, stored, store in
+      #expect(take(1, of: package.bytes, assembly) == nil)
+      #expect(assembly.provenBlockCount == 0)
+      #expect(assembly.expect(Array(package.leaves[0..<4])) == nil)
+      #expect(assembly.provenBlockCount == 0)
+      #expect(take(0, of: package.bytes, assembly) == nil)
+      #expect(assembly.provenBlockCount == 2)
+      #expect(take(3, of: package.bytes, assembly) == nil)
+      #expect(assembly.provenBlockCount == 2)
+      guard case .verified = take(2, of: package.bytes, assembly) else {
+        Issue.record("a whole piece is verified")
+        return
+      }
+      try store.close()
+    }
+  }
+
+  /// Only what matches is read, and none of it counts after a restart.
+  @Test func blocksOfAnIncompletePieceAreReadAndDoNotSurvive() throws {
+    try check { assembly, package, stored, store in
+      #expect(take(0, of: package.bytes, assembly) == nil)
+      let size = Geometry.blockByteCount
+      let first = try #require(ByteRange(offset: 0, count: size))
+      let second = try #require(ByteRange(offset: size, count: size))
+      #expect(
+        stored.blocks(first, matching: [package.leaves[0]]) == Array(package.bytes[0..<size]))
+      #expect(stored.blocks(first, matching: [package.leaves[1]]) == nil)
+      #expect(stored.blocks(second, matching: [package.leaves[1]]) == nil)
+      #expect(stored.slice(first) == nil)
+      try store.close()
+      let again = try PieceStore(directory: store.directory)
+      let reopened = try package.open(in: again)
+      #expect(reopened.verified.isEmpty)
+      #expect(reopened.slice(first) == nil)
+      try again.close()
+    }
   }
 }

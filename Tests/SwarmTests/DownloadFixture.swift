@@ -10,8 +10,12 @@ struct DownloadFixture {
   var rng = SeededGenerator(seed: 11)
   var effects: [Download.Effect] = []
 
-  init(pieceCount: Int, held: [Int] = [], limits: DownloadLimits = DownloadLimits()) {
-    let geometry = Geometry(byteCount: pieceCount * Geometry.pieceByteCountMin)!
+  init(
+    pieceCount: Int, pieceByteCount: Int = Geometry.pieceByteCountMin, held: [Int] = [],
+    limits: DownloadLimits = DownloadLimits()
+  ) {
+    let geometry = Geometry(
+      byteCount: pieceCount * pieceByteCount, pieceByteCount: pieceByteCount)!
     var set = PieceSet(pieceCount: pieceCount)
     for piece in held { set.insert(PieceIndex(piece)) }
     download = Download(
@@ -92,6 +96,16 @@ struct DownloadFixture {
     effects.compactMap {
       if case .fetch(let id, let source, let run) = $0 {
         Fetch(id: id, source: source, run: run)
+      } else {
+        nil
+      }
+    }
+  }
+
+  var arrivingFetches: [Fetch] {
+    effects.compactMap {
+      if case .fetchArriving(let id, let source, let piece) = $0 {
+        Fetch(id: id, source: source, run: PieceRun(piece))
       } else {
         nil
       }
