@@ -21,7 +21,7 @@ extension Tracker {
       isLarge ? limits.largeLeasedByteCountMin : limits.leasedByteCountMin,
       Int(Double(sendRate) * period.seconds))
     let promisedByteCount =
-      tables[tableIndex].leasedPieceCount * pieceByteCount + originBacklogByteCount
+      tables[tableIndex].unsentPieceCount * pieceByteCount + originBacklogByteCount
     let roomPieceCount = (byteCountMax - promisedByteCount) / pieceByteCount
     // Whoever comes for the first time knows nobody: that is no reason to crowd the origin's line.
     let isLost = report.isStarving && tables[tableIndex].members[index].toldMemberCount > 0
