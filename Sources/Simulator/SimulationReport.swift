@@ -18,6 +18,8 @@ package struct SimulationReport: Hashable, Sendable {
   package var lastStretch = 0.0
   /// The longest that an honest peer waited for its next verified piece, seconds.
   package var longestStall = 0.0
+  /// When the peers together held every piece, seconds; 0 when they never did.
+  package var firstCopyTime = 0.0
   /// Bytes the origin sent, in copies of the package.
   package var originCopies = 0.0
   /// Bytes peers sent to each other, in copies.

@@ -21,6 +21,7 @@ extension SimulationReport {
     text += "median      \(two(medianTime)) s, stretch \(three(medianStretch))\n"
     text += "last        \(two(lastTime)) s, stretch \(three(lastStretch))\n"
     text += "stall       \(two(longestStall)) s at most\n"
+    text += "first copy  \(two(firstCopyTime)) s\n"
     text += "origin      \(three(originCopies)) copies\n"
     text += "peers       \(three(peerCopies)) copies\n"
     text += "rejected    \(rejectedPieceCount) pieces\n"
@@ -48,6 +49,7 @@ extension SimulationReport {
       json.member("median_stretch", medianStretch)
       json.member("last_stretch", lastStretch)
       json.member("longest_stall_seconds", longestStall)
+      json.member("first_copy_seconds", firstCopyTime)
       json.member("origin_copies", originCopies)
       json.member("peer_copies", peerCopies)
       json.member("rejected", rejectedPieceCount)
