@@ -11,7 +11,7 @@ final class ChunkBuffer: @unchecked Sendable {
   deinit { bytes.deallocate() }
 }
 
-/// Free chunk buffers, from any thread, and how many are out.
+/// Free chunk buffers, from any thread.
 final class ChunkBufferPool: Sendable {
   private struct State {
     var free: [ChunkBuffer] = []
@@ -39,7 +39,4 @@ final class ChunkBufferPool: Sendable {
       state.free.removeLast(max(state.free.count - Self.freeCountMax, 0))
     }
   }
-
-  /// Bytes of buffers that are being filled or verified.
-  var byteCountOut: Int { state.withLock { $0.outCount } * ChunkBuffer.byteCount }
 }

@@ -5,22 +5,22 @@ import Storage
 import Swarm
 import Synchronization
 
-/// What became of a piece all of whose bytes arrived.
+/// What became of pieces all of whose bytes arrived.
 struct IntakeResult: Sendable {
   enum Verdict: Sendable {
-    /// It matches the tree, is on disk and in the index.
+    /// They match the tree, are on disk and in the index.
     case verified
-    /// Its bytes are not the package's.
+    /// Their bytes are not the package's.
     case rejected
-    /// Its bytes may be right, but the cache could not take them.
+    /// Their bytes may be right, but the cache could not take them.
     case notStored(StorageError)
   }
 
   let package: PackageID
   let request: RequestID
-  /// Who sent all of it.
+  /// Who sent all of them.
   let source: PeerID
-  let piece: PieceIndex
+  let run: PieceRun
   let verdict: Verdict
 }
 
@@ -35,21 +35,27 @@ enum IntakeNews: Sendable {
 /// processor's cache, write them, and have the index record the piece; the loop hears of it through
 /// its mailbox.
 final class PieceIntake: Sendable {
-  /// Received bytes that wait for the workers or the disk; above it, sockets are not read.
-  static let waitingByteCountMax = 24 << 20
+  /// Memory of chunks that wait for the workers or the disk; above it, sockets are not read. Small
+  /// enough that what waits stays in the processor's cache.
+  static let waitingByteCountMax = 8 << 20
 
   let buffers = ChunkBufferPool()
   private let workers: WorkerPool
   private let news: Mailbox<IntakeNews>
   private let isRoomAwaited = Atomic<Bool>(false)
+  private let waitingCount = Atomic<Int>(0)
 
   init(workers: WorkerPool, news: Mailbox<IntakeNews>) {
     self.workers = workers
     self.news = news
   }
 
-  var isOverloaded: Bool { buffers.byteCountOut > Self.waitingByteCountMax }
-  var hasRoom: Bool { buffers.byteCountOut <= Self.waitingByteCountMax / 2 }
+  /// Chunks that are being filled do not count: who is not read from would never fill them.
+  private var waitingByteCount: Int {
+    waitingCount.load(ordering: .sequentiallyConsistent) * ChunkBuffer.byteCount
+  }
+  var isOverloaded: Bool { waitingByteCount > Self.waitingByteCountMax }
+  var hasRoom: Bool { waitingByteCount <= Self.waitingByteCountMax / 2 }
 
   /// Has the loop told as soon as there is room. The verdicts would say so later: pieces gather
   /// before the index takes them, and the workers would be through with everything by then.
@@ -67,41 +73,53 @@ final class PieceIntake: Sendable {
 
   /// Takes the bytes `0..<byteCount` of `chunk`, which lie at `offset` of the package.
   func submit(_ chunk: ChunkBuffer, byteCount: Int, at offset: Int, of assembly: PieceAssembly) {
+    waitingCount.add(1, ordering: .sequentiallyConsistent)
     let isTaken = workers.submit { [self] in
       let bytes = UnsafeRawBufferPointer(rebasing: chunk.bytes[..<byteCount])
-      let verdict = assembly.take(bytes, at: offset)
-      buffers.giveBack(chunk)
-      tellOfRoom()
-      switch verdict {
-      case nil: break
-      case .verified: record(assembly)
-      case .rejected, .notStored: finish(assembly, verdict ?? .rejected)
+      assembly.take(bytes, at: offset) { [self] verdicts in
+        giveBack(chunk)
+        tellOfRoom()
+        for (run, verdict) in verdicts {
+          switch verdict {
+          case .verified: record(run, of: assembly)
+          case .rejected, .notStored: finish(run, of: assembly, verdict)
+          }
+        }
       }
     }
-    if !isTaken { buffers.giveBack(chunk) }
+    if !isTaken { giveBack(chunk) }
   }
 
-  private func record(_ assembly: PieceAssembly) {
-    assembly.stored.commit(PieceRun(assembly.piece)) { [self] result in
+  private func giveBack(_ chunk: ChunkBuffer) {
+    buffers.giveBack(chunk)
+    waitingCount.subtract(1, ordering: .sequentiallyConsistent)
+  }
+
+  private func record(_ run: PieceRun, of assembly: PieceAssembly) {
+    assembly.stored.commit(run) { [self] result in
       switch result {
-      case .success: finish(assembly, .verified)
-      case .failure(let error): finish(assembly, .notStored(error))
+      case .success: finish(run, of: assembly, .verified)
+      case .failure(let error): finish(run, of: assembly, .notStored(error))
       }
     }
   }
 
-  private func finish(_ assembly: PieceAssembly, _ verdict: IntakeResult.Verdict) {
+  private func finish(
+    _ run: PieceRun, of assembly: PieceAssembly, _ verdict: IntakeResult.Verdict
+  ) {
     news.post(
       .decided(
         IntakeResult(
           package: assembly.stored.id, request: assembly.request, source: assembly.source,
-          piece: assembly.piece, verdict: verdict)))
+          run: run, verdict: verdict)))
   }
 }
 
-/// One piece being received by one request: the leaves of the chunks so far. Chunks may be taken by
-/// several workers in any order.
+/// Pieces being received by one request: one piece, in as many chunks as it takes, or several that
+/// are one chunk together. Chunks may be taken by several workers in any order.
 final class PieceAssembly: Sendable {
+  typealias Verdicts = [(run: PieceRun, verdict: IntakeResult.Verdict)]
+
   private struct State {
     var leaves: [SHA256Digest?]
     var missingCount: Int
@@ -111,31 +129,75 @@ final class PieceAssembly: Sendable {
   let stored: StoredPackage
   let request: RequestID
   let source: PeerID
-  let piece: PieceIndex
-  private let range: ByteRange
+  let run: PieceRun
+  let range: ByteRange
   private let state: Mutex<State>
 
   init(
-    of piece: PieceIndex, into stored: StoredPackage, for request: RequestID, from source: PeerID
+    of run: PieceRun, into stored: StoredPackage, for request: RequestID, from source: PeerID
   ) {
     self.stored = stored
     self.request = request
     self.source = source
-    self.piece = piece
-    range = stored.geometry.byteRange(of: piece)
+    self.run = run
+    range = stored.geometry.byteRange(of: run)
     let count = (range.count + Geometry.blockByteCount - 1) / Geometry.blockByteCount
-    state = Mutex(State(leaves: Array(repeating: nil, count: count), missingCount: count))
+    state = Mutex(State(leaves: [], missingCount: count))
   }
 
-  /// Hashes and writes one chunk; a verdict when it was the last.
-  func take(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> IntakeResult.Verdict? {
+  /// Hashes and writes one chunk. `then` is told on whatever thread wrote it, with verdicts when it
+  /// was the last; until then the bytes stay as they are.
+  func take(
+    _ bytes: UnsafeRawBufferPointer, at offset: Int, then: @escaping @Sendable (Verdicts) -> Void
+  ) {
     let leaves = TreeHash.leaves(of: bytes)
-    let isWhole = bytes.count == range.count
-    // A piece that came in one chunk is never written unless it is right.
-    if isWhole, !matches(leaves) { return .rejected }
-    let failure = write(bytes, at: offset)
+    guard bytes.count == range.count else {
+      return stored.write(bytes, at: offset) { [self] failure in
+        then(written(leaves, at: offset, failure).map { [(run, $0)] } ?? [])
+      }
+    }
+    // Pieces that came in one chunk are never written unless they are right.
+    let wrong = wrongPieces(leaves)
+    guard wrong.isEmpty else { return then(sorted(bytes, wrong)) }
+    stored.write(bytes, at: offset) { [run] failure in
+      then([(run, failure.map { .notStored($0) } ?? .verified)])
+    }
+  }
+
+  private func wrongPieces(_ leaves: [SHA256Digest]) -> [PieceIndex] {
+    guard run.count > 1 else { return matches(leaves[...], run.first) ? [] : [run.first] }
+    let pieceLeafCount = stored.geometry.blocksPerPiece
+    return run.pieces.filter { piece in
+      let start = (piece.rawValue - run.first.rawValue) * pieceLeafCount
+      return !matches(leaves[start..<min(start + pieceLeafCount, leaves.count)], piece)
+    }
+  }
+
+  /// Keeps the right ones of several pieces.
+  private func sorted(_ bytes: UnsafeRawBufferPointer, _ wrong: [PieceIndex]) -> Verdicts {
+    run.pieces.map { piece in
+      if wrong.contains(piece) { return (PieceRun(piece), .rejected) }
+      let part = stored.geometry.byteRange(of: piece)
+      let start = part.offset - range.offset
+      do throws(StorageError) {
+        try stored.write(
+          UnsafeRawBufferPointer(rebasing: bytes[start..<start + part.count]), at: part.offset)
+        return (PieceRun(piece), .verified)
+      } catch {
+        return (PieceRun(piece), .notStored(error))
+      }
+    }
+  }
+
+  /// A part of one piece is on the disk, or failed to be.
+  private func written(
+    _ leaves: [SHA256Digest], at offset: Int, _ failure: StorageError?
+  ) -> IntakeResult.Verdict? {
     let first = (offset - range.offset) / Geometry.blockByteCount
     let complete = state.withLock { state -> State? in
+      if state.leaves.isEmpty {
+        state.leaves = Array(repeating: nil, count: state.missingCount)
+      }
       for (index, leaf) in leaves.enumerated() { state.leaves[first + index] = leaf }
       state.missingCount -= leaves.count
       state.failure = state.failure ?? failure
@@ -143,27 +205,17 @@ final class PieceAssembly: Sendable {
     }
     guard let complete else { return nil }
     if let failure = complete.failure { return .notStored(failure) }
-    if isWhole || matches(complete.leaves.compactMap { $0 }) { return .verified }
-    return discard()
+    return matches(complete.leaves.compactMap { $0 }[...], run.first) ? .verified : discard()
   }
 
-  private func matches(_ leaves: [SHA256Digest]) -> Bool {
-    TreeHash.pieceRoot(leaves: leaves, ofPiece: piece, geometry: stored.geometry)
+  private func matches(_ leaves: ArraySlice<SHA256Digest>, _ piece: PieceIndex) -> Bool {
+    TreeHash.pieceRoot(leaves: Array(leaves), ofPiece: piece, geometry: stored.geometry)
       == stored.pieceLayer[piece.rawValue]
-  }
-
-  private func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> StorageError? {
-    do {
-      try stored.write(bytes, at: offset)
-      return nil
-    } catch {
-      return error
-    }
   }
 
   private func discard() -> IntakeResult.Verdict {
     do {
-      try stored.remove(PieceRun(piece))
+      try stored.remove(run)
       return .rejected
     } catch {
       return .notStored(error)

@@ -1,5 +1,6 @@
 import Content
 import HTTP
+import Reactor
 import Swarm
 import Wire
 
@@ -24,6 +25,7 @@ final class RunFetch: ResponseReceiver {
   private var refusal: FetchOutcome?
   private var isAccepted = false
   private var hasBegun = false
+  private var began = Instant.zero
   private var isOver = false
 
   init(
@@ -70,6 +72,7 @@ final class RunFetch: ResponseReceiver {
 
   func responseBegan(_ head: ResponseHead, bytes: Span<UInt8>, on connection: ClientConnection) {
     hasBegun = true
+    began = transfer.node.loop.now
     if isOver { return cutOffIfMuch() }
     switch head.status {
     case .partialContent:
@@ -108,29 +111,60 @@ final class RunFetch: ResponseReceiver {
   }
 
   private func startChunk() {
-    let piece = transfer.geometry.piece(at: position)
-    let pieceRange = transfer.geometry.byteRange(of: piece)
-    if position == pieceRange.offset {
-      assembly = PieceAssembly(of: piece, into: transfer.stored, for: id, from: source)
+    let geometry = transfer.geometry
+    let piece = geometry.piece(at: position)
+    if position == geometry.byteRange(of: piece).offset {
+      let together = isQuick ? ChunkBuffer.byteCount / geometry.pieceByteCount : 1
+      let pieces = PieceRun(
+        first: piece, count: min(max(1, together), run.end - piece.rawValue))
+      assembly = PieceAssembly(of: pieces, into: transfer.stored, for: id, from: source)
     }
+    guard let assembly else { preconditionFailure("a run begins with a piece's first byte") }
     chunk = transfer.node.intake.buffers.take()
     chunkStart = position
-    chunkByteCount = min(ChunkBuffer.byteCount, pieceRange.end - position)
+    chunkByteCount = min(ChunkBuffer.byteCount, assembly.range.end - position)
   }
 
+  /// Whole chunks are cheaper to hash and to write than small pieces, and where they come fast
+  /// nobody waits longer for the first piece in them. A few pieces may have come as one burst.
+  private var isQuick: Bool {
+    let byteCount = position - range.offset
+    return byteCount >= Self.burstByteCountMax
+      && Double(byteCount) >= (transfer.node.loop.now - began).seconds * Self.quickByteRate
+  }
+
+  private static let burstByteCountMax = 256 * 1024
+  private static let quickByteRate = Double(32 << 20)
+
   func responseReceived(_ bytes: UnsafeRawBufferPointer, on connection: ClientConnection) {
-    guard isAccepted, !isOver, let chunk, let assembly else { return }
+    guard isAccepted, !isOver, chunk != nil else { return }
     position += bytes.count
     let isChunkFull = position == chunkStart + chunkByteCount
-    if isChunkFull {
-      self.chunk = nil
-      transfer.node.intake.submit(chunk, byteCount: chunkByteCount, at: chunkStart, of: assembly)
-      if transfer.node.intake.isOverloaded { transfer.node.pause(connection) }
-    }
+    let arrived = isChunkFull ? submitChunk() : nil
+    if isChunkFull, transfer.node.intake.isOverloaded { transfer.node.pause(connection) }
     transfer.received(bytes.count, by: self)
-    if isChunkFull, position == transfer.geometry.byteRange(of: assembly.piece).end {
-      transfer.feed(.arrived(assembly.piece, id))
-    }
+    if let arrived { for piece in arrived.pieces { transfer.feed(.arrived(piece, id)) } }
+  }
+
+  /// - Returns: the pieces that are now whole.
+  private func submitChunk() -> PieceRun? {
+    guard let chunk, let assembly else { return nil }
+    self.chunk = nil
+    transfer.node.intake.submit(chunk, byteCount: chunkByteCount, at: chunkStart, of: assembly)
+    return position == assembly.range.end ? assembly.run : nil
+  }
+
+  /// What came whole of a chunk that will not be filled is kept.
+  private func submitWholePieces() -> PieceRun? {
+    guard let pieces = assembly?.run, pieces.count > 1, chunk != nil else { return nil }
+    let count = (position - chunkStart) / transfer.geometry.pieceByteCount
+    guard count > 0 else { return nil }
+    let whole = PieceRun(first: pieces.first, count: count)
+    let smaller = PieceAssembly(of: whole, into: transfer.stored, for: id, from: source)
+    assembly = smaller
+    chunkByteCount = smaller.range.count
+    _ = submitChunk()
+    return whole
   }
 
   func responseEnded(on connection: ClientConnection) {
@@ -150,7 +184,9 @@ final class RunFetch: ResponseReceiver {
   private func end(_ outcome: FetchOutcome) {
     guard !isOver else { return }
     isOver = true
+    let arrived = submitWholePieces()
     giveUpChunk()
+    if let arrived { for piece in arrived.pieces { transfer.feed(.arrived(piece, id)) } }
     transfer.ended(self, outcome)
   }
 

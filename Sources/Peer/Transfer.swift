@@ -197,26 +197,30 @@ final class Transfer {
   }
 
   func decided(_ result: IntakeResult) {
+    for piece in result.run.pieces { decided(piece, result) }
+    for observer in Array(observers.values) { observer.transferGrew(self) }
+  }
+
+  private func decided(_ piece: PieceIndex, _ result: IntakeResult) {
     let source = result.source
     switch result.verdict {
     case .verified:
       // Two requests may have brought it; it counts once.
-      if !held.contains(result.piece) { gain(result.piece, from: source) }
-      feed(.verified(result.piece, result.request))
+      if !held.contains(piece) { gain(piece, from: source) }
+      feed(.verified(piece, result.request))
     case .rejected:
       tally.rejectedPieceCount += 1
       node.counters.rejectedPieces.add()
       node.log.warning(
         "a piece did not match the tree; it is fetched again",
         metadata: [
-          "package": "\(stored.id)", "piece": "\(result.piece.rawValue)",
+          "package": "\(stored.id)", "piece": "\(piece.rawValue)",
           "source": "\(addresses[source].map { "\($0.endpoint)" } ?? "origin")",
         ])
-      feed(.rejected(result.piece, result.request, culprit: source))
+      feed(.rejected(piece, result.request, culprit: source))
     case .notStored(let error):
-      notStored(error, result)
+      notStored(error, piece, result.request)
     }
-    for observer in Array(observers.values) { observer.transferGrew(self) }
   }
 
   private func gain(_ piece: PieceIndex, from source: PeerID) {
@@ -226,11 +230,11 @@ final class Transfer {
     haveFeed.gained(PieceRun(piece))
   }
 
-  private func notStored(_ error: StorageError, _ result: IntakeResult) {
+  private func notStored(_ error: StorageError, _ piece: PieceIndex, _ request: RequestID) {
     switch error {
     case .incomplete, .contradicted:
       // Two requests brought the same piece; it is simply asked for again.
-      feed(.rejected(result.piece, result.request, culprit: nil))
+      feed(.rejected(piece, request, culprit: nil))
     case .diskFull, .limitReached, .inUse, .foreignDatabase, .damagedDatabase, .database, .file,
       .mismatched, .discarded, .closed, .unfinished:
       fail(error.asPeerError)

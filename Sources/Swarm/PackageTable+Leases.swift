@@ -32,7 +32,7 @@ extension PackageTable {
     let isCounted = members[index].isCounted
     let isServed = isCounted || askerCount == 0 || request.reachable != nil
     guard request.wantedPieceCount > 0, isServed, !isFull(index) else { return [] }
-    let askers = max(1, askerCount + (isCounted ? 0 : 1))
+    let askers = askers(with: index)
     let runMax = RunLength.pieces(
       askerCount: askers, pieceByteCount: geometry.pieceByteCount, byteRate: request.byteRate,
       queueShare: request.queueShare)
@@ -65,6 +65,13 @@ extension PackageTable {
     }
     return runs
   }
+
+  /// Members that still need pieces and serve others, and this one.
+  private func askers(with index: Int) -> Int {
+    max(1, askerCount + (members[index].isCounted ? 0 : 1))
+  }
+
+  func isAloneAsker(_ index: Int) -> Bool { askers(with: index) == 1 }
 
   /// Pieces that others hold, sent once more because those are slow: each once before any twice, so
   /// that several late ones share what they get. A crowd is left to itself but for the small

@@ -12,32 +12,53 @@ extension Tracker {
       return [lease]
     }
     let originRate = peers[Int(slot)].originRate
-    let pieceByteCount = tables[tableIndex].geometry.pieceByteCount
-    let isLarge = tables[tableIndex].members.count >= limits.largeMemberCount
-    let period = ServicePolicy.period(
-      byteCount: pieceByteCount, lineByteRate: max(originRate, report.peerByteRate),
-      base: isLarge ? limits.largeLeasePeriod : limits.targetPeriod)
-    let byteCountMax = max(
-      isLarge ? limits.largeLeasedByteCountMin : limits.leasedByteCountMin,
-      Int(Double(sendRate) * period.seconds))
-    let promisedByteCount =
-      tables[tableIndex].unsentPieceCount * pieceByteCount + originBacklogByteCount
-    let roomPieceCount = (byteCountMax - promisedByteCount) / pieceByteCount
+    let room = room(report, originRate: originRate, tableIndex: tableIndex, index: index)
     // Whoever comes for the first time knows nobody: that is no reason to crowd the origin's line.
     let isLost = report.isStarving && tables[tableIndex].members[index].toldMemberCount > 0
-    guard roomPieceCount > 0 || isLost else { return [] }
+    guard room.pieceCount > 0 || isLost else { return [] }
     let term = term(tableIndex: tableIndex, index: index, originRate: originRate)
     let request = LeaseRequest(
       wantedPieceCount: report.wantedPieceCount,
       reachable: report.isStarving ? reachable(from: slot, tableIndex: tableIndex, now: now) : nil,
-      byteRate: originRate, originByteRate: sendRate, roomPieceCount: roomPieceCount,
-      queueShare: Double(promisedByteCount) / Double(max(1, byteCountMax)),
+      byteRate: originRate, originByteRate: sendRate, roomPieceCount: room.pieceCount,
+      queueShare: room.queueShare,
       isSlow: isSlow(report, originRate: originRate, tableIndex: tableIndex, index: index),
       repeatPieceCount: repeatPieceCount(tableIndex: tableIndex), deadline: now + term, now: now)
     let runs = tables[tableIndex].lease(request, at: index)
     if runs.isEmpty { return [] }
     scheduleLeases(slot, tableIndex: tableIndex, at: now + term)
     return runs.map { Lease(run: $0, term: term) }
+  }
+
+  /// What the origin may still promise within its target period, and how much of that is promised.
+  private func room(
+    _ report: PackageReport, originRate: Int, tableIndex: Int, index: Int
+  ) -> (pieceCount: Int, queueShare: Double) {
+    let pieceByteCount = tables[tableIndex].geometry.pieceByteCount
+    let isLarge = tables[tableIndex].members.count >= limits.largeMemberCount
+    let period = ServicePolicy.period(
+      byteCount: pieceByteCount, lineByteRate: max(originRate, report.peerByteRate),
+      base: isLarge ? limits.largeLeasePeriod : limits.targetPeriod)
+    var byteCountMax = max(
+      isLarge ? limits.largeLeasedByteCountMin : limits.leasedByteCountMin,
+      Int(Double(sendRate) * period.seconds))
+    var promisedPieceCount = tables[tableIndex].unsentPieceCount
+    if limits.originByteRate == nil, tables[tableIndex].isAloneAsker(index) {
+      // An origin that had little to do was seen to send little. What it sends to this member says
+      // more, but is at first the beginning of a burst: the room doubles with what the member got,
+      // as the first of a crowd is alone too. Nobody else waits for what is on its way to it.
+      let givenByteCount =
+        (tables[tableIndex].members[index].heldCount + tables[tableIndex].leasedPieceCount)
+        * pieceByteCount
+      byteCountMax = max(
+        byteCountMax, min(Int(Double(originRate) * period.seconds), givenByteCount))
+      promisedPieceCount = tables[tableIndex].outstandingLeasedCount(index)
+    }
+    let promisedByteCount = promisedPieceCount * pieceByteCount + originBacklogByteCount
+    return (
+      (byteCountMax - promisedByteCount) / pieceByteCount,
+      Double(promisedByteCount) / Double(max(1, byteCountMax))
+    )
   }
 
   func isSmall(_ tableIndex: Int) -> Bool {

@@ -188,6 +188,35 @@ import Testing
     #expect(Fixture.pieces(again).count == 1)
   }
 
+  /// What is leased and has left the origin keeps nobody waiting, whether it was verified yet or not.
+  @Test func whoIsAloneGetsMoreWhenTheLastHasLeftTheOrigin() {
+    var fixture = Fixture(pieceCount: 4_096)
+    // Small files, a moment apart: the origin was never busy, and is seen to be slow.
+    for _ in 0..<20 {
+      fixture.tracker.originSent(
+        PieceRun(PieceIndex(0)), of: Fixture.package, to: nil, byteCount: 1_000,
+        isComplete: true, now: fixture.now)
+      fixture.pass(.milliseconds(50))
+    }
+    var leases = fixture.say(1, wanted: 4_096)!.leases
+    var counts = [Fixture.pieces(leases).count]
+    for _ in 0..<8 {
+      for lease in leases {
+        fixture.tracker.originSent(
+          lease.run, of: Fixture.package, to: Fixture.peer(1), byteCount: 0, isComplete: true,
+          now: fixture.now)
+      }
+      let delivery = Delivery(source: .origin, byteCount: 1 << 20, duration: .milliseconds(1))
+      leases = fixture.say(1, Fixture.nothing, wanted: 4_096, deliveries: [delivery])!.leases
+      counts.append(Fixture.pieces(leases).count)
+    }
+    // As much as it had before, so that a crowd's first member does not take what others are for.
+    #expect(counts == [4, 16, 20, 40, 80, 160, 320, 640, 1_024])
+    // Then somebody else comes, and what the origin was seen to send counts again.
+    fixture.say(2)
+    #expect(fixture.say(2, Fixture.nothing, wanted: 4_096)?.leases == [])
+  }
+
   @Test func aStarvingPeerGetsWhatItsDeadSourceHeld() {
     var fixture = Fixture(pieceCount: 4)
     fixture.say(1, .whole(fixture.set(0..<4)))

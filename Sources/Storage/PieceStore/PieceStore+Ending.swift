@@ -44,6 +44,11 @@ extension PieceStore {
     }
     pending.withLock { $0.isClosed = true }
     recordSubmissions()
+    do throws(StorageError) {
+      try withIndex { index throws(StorageError) in try index.forgoDurability() }
+    } catch {
+      // A closed or broken index is removed just the same.
+    }
     closeIndex()
     releaseLock()
     try onPath(directory) { () throws(SystemError) in

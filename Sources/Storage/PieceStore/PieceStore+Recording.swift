@@ -13,6 +13,8 @@ extension PieceStore {
 
   struct Pending {
     var submissions: [Submission] = []
+    /// In all of them.
+    var pieceCount = 0
     /// Nobody takes any more.
     var isClosed = false
   }
@@ -41,23 +43,32 @@ extension PieceStore {
     _ package: StoredPackage, _ run: PieceRun,
     _ completion: @escaping @Sendable (Result<Void, StorageError>) -> Void
   ) {
-    let unrecordedCount = package.unrecordedCount
-    let (isTaken, isFirst, isLast) = pending.withLock { pending in
+    let urgentCount = urgentPieceCount(of: package)
+    let (isTaken, isFirst, isUrgent) = pending.withLock { pending in
       guard !pending.isClosed else { return (false, false, false) }
       pending.submissions.append(
         Submission(package: package, run: run, completion: completion))
-      return (true, pending.submissions.count == 1, pending.submissions.count >= unrecordedCount)
+      pending.pieceCount += run.count
+      return (true, pending.submissions.count == 1, pending.pieceCount >= urgentCount)
     }
     guard isTaken else { return completion(.failure(.closed(path: directory))) }
-    // Whoever is not first is taken along with the first. Behind the last piece of a package nothing
-    // comes that would be worth waiting for.
-    if isLast { indexThread.hurry() } else if isFirst { indexThread.wake() }
+    // Whoever is not first is taken along with the first.
+    if isUrgent { indexThread.hurry() } else if isFirst { indexThread.wake() }
   }
+
+  /// Behind the last piece of a package nothing comes that would be worth waiting for. And pieces
+  /// that are not recorded cannot make room for others: of a small cache they may be only a part.
+  private func urgentPieceCount(of package: StoredPackage) -> Int {
+    let part = limit.map { $0 / Self.unrecordedPartDivisor / package.geometry.pieceByteCount }
+    return min(package.unrecordedCount, max(1, part ?? .max))
+  }
+
+  private static let unrecordedPartDivisor = 8
 
   /// One turn of the index's thread: everything that gathered while the last one went on.
   func recordSubmissions() {
     let submissions = pending.withLock { pending in
-      defer { pending.submissions = [] }
+      defer { (pending.submissions, pending.pieceCount) = ([], 0) }
       return pending.submissions
     }
     var commits: [Commit] = []

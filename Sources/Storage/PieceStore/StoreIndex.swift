@@ -170,6 +170,9 @@ extension StoreIndex {
     }
   }
 
+  /// The file will be removed: what is still done to it need not reach the disk.
+  func forgoDurability() throws(StorageError) { try database.execute("PRAGMA synchronous = OFF") }
+
   /// The same for a whole package.
   func remove(_ id: PackageID) throws(StorageError) {
     guard let row = rows[id] else { return }

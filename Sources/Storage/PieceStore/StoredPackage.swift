@@ -14,6 +14,7 @@ package final class StoredPackage: Sendable {
   let state: Mutex<State>
   /// Where commits wait for the last writer of a contested piece.
   private let writers = Monitor()
+  let turns = Mutex(WriteTurns())
 
   struct State {
     var ledger: PieceLedger
