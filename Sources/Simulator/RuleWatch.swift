@@ -50,7 +50,7 @@ extension World {
 
   /// No link carries more than it can; levels may be off by the tolerance, twice.
   mutating func watchLinks() {
-    let limit = 1 + 3 * links.tolerance + 1e-6
+    let limit = 1 + 3 * links.tolerance + 1e-5
     for link in links.touchedLinks where links.use(of: Int(link)) > limit {
       violate("link \(link) carries \(links.use(of: Int(link))) of its capacity")
     }

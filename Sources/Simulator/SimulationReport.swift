@@ -18,7 +18,7 @@ package struct SimulationReport: Hashable, Sendable {
   package var lastStretch = 0.0
   /// The longest that an honest peer waited for its next verified piece, seconds.
   package var longestStall = 0.0
-  /// When the origin had sent one copy's bytes, seconds; 0 when it never did.
+  /// When the peers together held every piece, seconds; 0 when they never did.
   package var firstCopyTime = 0.0
   /// Bytes the origin sent, in copies of the package.
   package var originCopies = 0.0

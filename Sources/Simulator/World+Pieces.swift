@@ -37,6 +37,9 @@ extension World {
     holderCounts[piece.rawValue] += 1
     guard holderCounts[piece.rawValue] == 1 else { return }
     spreadCount += 1
+    if spreadCount == geometry.pieceCount, report.firstCopyTime == 0 {
+      report.firstCopyTime = (now - .zero).seconds
+    }
     if scenario.originDies, spreadCount == geometry.pieceCount { killOrigin() }
   }
 

@@ -299,9 +299,6 @@ extension World {
     let isCorrupt: Bool
     if server == origin {
       originByteCount += byteCount(piece.rawValue)
-      if report.firstCopyTime == 0, originByteCount >= Double(geometry.byteCount) {
-        report.firstCopyTime = (now - .zero).seconds
-      }
       watchOrigin()
       isCorrupt = false
     } else {

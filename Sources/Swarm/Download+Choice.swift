@@ -66,7 +66,7 @@ extension Download {
     }
     // Without anybody to ask, who is slow makes no difference.
     guard freshCount + workingCount > 0 else { return ([], []) }
-    let width = min(width.count, widthBesidesLeases(now: now))
+    let width = min(width.count + widthToCatchUp, widthBesidesLeases(now: now))
     let atWorkCount = busyCount - (busyCount >= width ? slowCount : 0)
     let working = workingCount > 0 ? mayBeAsked(now: now) { $0 > 0 } : []
     if atWorkCount < width {

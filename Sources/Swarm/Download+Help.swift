@@ -15,6 +15,20 @@ extension Download {
     return max(limits.sourceCountBesidesLeases, Int((1 / part).rounded(.up)) - 1)
   }
 
+  /// Whoever is behind those that download beside it asks more of them: uplinks are shared by
+  /// requests, so who was unlucky with its sources would go on getting less, and be the last.
+  var widthToCatchUp: Int {
+    var (heldCount, openCount) = (0, 0)
+    for index in 1..<neighbours.count
+    where neighbours[index].stream == .open && !neighbours[index].held.isFull {
+      heldCount += neighbours[index].held.count
+      openCount += 1
+    }
+    guard openCount > 0 else { return 0 }
+    let byteCount = (heldCount / openCount - held.count) * geometry.pieceByteCount
+    return min(max(0, byteCount / limits.lagByteCount), limits.sourceCountToCatchUp)
+  }
+
   /// The origin sends pieces that slow peers were asked for: those requests are given up, and what
   /// the leases do not name is free again. A request that is soon over, or too young to be judged,
   /// goes on.

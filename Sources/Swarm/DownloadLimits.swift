@@ -3,6 +3,9 @@ package struct DownloadLimits: Hashable, Sendable {
   /// Peers fetched from at a time: the fewest, and more where uplinks have room (`SourceWidth`); the
   /// origin's leases and peers much slower than the others come on top.
   package var sourceCounts = 6...12
+  /// On top of them, while those that download beside it have more: one for each `lagByteCount`.
+  package var sourceCountToCatchUp = 4
+  package var lagByteCount = 256 << 10
   /// And this many at least while the origin sends what nobody has.
   package var sourceCountBesidesLeases = 2
   /// Leases of no more than this are no reason to ask fewer neighbours.
@@ -14,8 +17,9 @@ package struct DownloadLimits: Hashable, Sendable {
   /// Requests outstanding at one peer: the second hides the round trip.
   package var requestsPerSourceMax = 2
   package var originRequestCountMax = 2
-  /// Have-streams we keep open.
-  package var followCountMax = 40
+  /// Have-streams we keep open. Fewer would leave too little choice; with more, everybody hears of a
+  /// piece later, since followers are told in turns.
+  package var followCountMax = 16
   /// Of those, how many make room for newly named sources after one answer of the tracker.
   package var swapCountMax = 8
   /// Have-streams to other sites, while those are asked only for what is to be brought across, and

@@ -74,6 +74,10 @@ struct Member: Keyed {
     leases.contains { $0.run.contains(piece) }
   }
 
+  func wasSent(_ piece: PieceIndex) -> Bool {
+    leases.contains { $0.isSent && $0.run.contains(piece) }
+  }
+
   func isBringing(_ piece: PieceIndex) -> Bool {
     crossings.contains { $0.run.contains(piece) }
   }

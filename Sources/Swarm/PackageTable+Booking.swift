@@ -2,16 +2,10 @@ import Content
 
 /// What is under way to whom: leases from the origin, crossings between sites.
 extension PackageTable {
+  /// Leases of one member never overlap: what it was leased is not leased to it again.
   mutating func addLease(_ lease: LeaseRecord, at index: Int) {
-    if members[index].isCounted {
-      for rawValue in lease.run.indices {
-        let piece = PieceIndex(rawValue)
-        if !holds(piece, at: index), !members[index].hasLeased(piece) {
-          changeLeases(of: piece, by: 1, in: members[index].site)
-        }
-      }
-    }
     members[index].leases.append(lease)
+    count(lease, by: 1, at: index)
   }
 
   /// Crossings never overlap: what one member brings is not open to another, nor to itself.
@@ -58,13 +52,14 @@ extension PackageTable {
   }
 
   private mutating func removeLease(_ leaseIndex: Int, at index: Int) {
-    let lease = members[index].leases.remove(at: leaseIndex)
+    count(members[index].leases[leaseIndex], by: -1, at: index)
+    members[index].leases.remove(at: leaseIndex)
+  }
+
+  private mutating func count(_ lease: LeaseRecord, by step: Int, at index: Int) {
     guard members[index].isCounted else { return }
-    for rawValue in lease.run.indices {
-      let piece = PieceIndex(rawValue)
-      if !holds(piece, at: index), !members[index].hasLeased(piece) {
-        changeLeases(of: piece, by: -1, in: members[index].site)
-      }
+    for rawValue in lease.run.indices where !holds(PieceIndex(rawValue), at: index) {
+      changeLeases(of: PieceIndex(rawValue), by: step, at: index)
     }
   }
 
@@ -93,7 +88,10 @@ extension PackageTable {
     where run.contains(members[index].leases[leaseIndex].run.first)
       && run.contains(members[index].leases[leaseIndex].run.last)
     {
+      let lease = members[index].leases[leaseIndex]
+      guard !lease.isSent else { continue }
       members[index].leases[leaseIndex].isSent = true
+      if members[index].isCounted { sentPieceCount += lackedCount(lease.run, at: index) }
     }
   }
 

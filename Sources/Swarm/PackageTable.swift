@@ -30,6 +30,10 @@ struct PackageTable: Sendable {
   var seedCount = 0
   /// Pieces leased and not held by whom they were leased to.
   private(set) var leasedPieceCount = 0
+  /// Of those, the ones that have left the origin: their members have not told of them yet.
+  var sentPieceCount = 0
+  /// What the origin still has to send.
+  var unsentPieceCount: Int { max(0, leasedPieceCount - sentPieceCount) }
   /// Where the next fresh piece is looked for: pieces go out in the order of the file.
   var cursor = 0
   /// The latest leases, for promises, and how many there were in all, modulo 2^32.
@@ -187,7 +191,7 @@ struct PackageTable: Sendable {
   private mutating func gained(_ piece: PieceIndex, at index: Int) {
     guard insert(piece, at: index), members[index].isCounted else { return }
     let site = members[index].site
-    if members[index].hasLeased(piece) { changeLeases(of: piece, by: -1, in: site) }
+    if members[index].hasLeased(piece) { changeLeases(of: piece, by: -1, at: index) }
     if members[index].isBringing(piece) { sites.changeUnderway(of: piece, in: site, by: -1) }
     changeHolders(of: piece, by: 1, in: site)
     if isFull(index) { askerCount -= 1 }
@@ -198,7 +202,7 @@ struct PackageTable: Sendable {
     guard remove(piece, at: index), members[index].isCounted else { return }
     if wasFull { askerCount += 1 }
     let site = members[index].site
-    if members[index].hasLeased(piece) { changeLeases(of: piece, by: 1, in: site) }
+    if members[index].hasLeased(piece) { changeLeases(of: piece, by: 1, at: index) }
     if members[index].isBringing(piece) { sites.changeUnderway(of: piece, in: site, by: 1) }
     changeHolders(of: piece, by: -1, in: site)
   }
@@ -222,8 +226,10 @@ struct PackageTable: Sendable {
     if (old == 0) != (new == 0) { refresh(piece) }
   }
 
-  mutating func changeLeases(of piece: PieceIndex, by step: Int, in site: Int32) {
-    sites.changeUnderway(of: piece, in: site, by: step)
+  /// The lease that names the piece is among the member's.
+  mutating func changeLeases(of piece: PieceIndex, by step: Int, at index: Int) {
+    sites.changeUnderway(of: piece, in: members[index].site, by: step)
+    if members[index].wasSent(piece) { sentPieceCount += step }
     let old = Int(leaseCounts[piece.rawValue])
     // Saturates: beyond 255 leases for one piece the count would only be too low.
     let new = min(max(old + step, 0), Int(UInt8.max))

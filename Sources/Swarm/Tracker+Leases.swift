@@ -42,13 +42,14 @@ extension Tracker {
     var byteCountMax = max(
       isLarge ? limits.largeLeasedByteCountMin : limits.leasedByteCountMin,
       limits.leasedPieceCountMin * pieceByteCount, Int(Double(sendRate) * period.seconds))
-    var promisedPieceCount = tables[tableIndex].leasedPieceCount
+    var promisedPieceCount = tables[tableIndex].unsentPieceCount
     if limits.originByteRate == nil, tables[tableIndex].isAloneAsker(index) {
       // An origin that had little to do was seen to send little. What it sends to this member says
       // more, but is at first the beginning of a burst: the room doubles with what the member got,
       // as the first of a crowd is alone too. Nobody else waits for what is on its way to it.
       let givenByteCount =
-        (tables[tableIndex].members[index].heldCount + promisedPieceCount) * pieceByteCount
+        (tables[tableIndex].members[index].heldCount + tables[tableIndex].leasedPieceCount)
+        * pieceByteCount
       byteCountMax = max(
         byteCountMax, min(Int(Double(originRate) * period.seconds), givenByteCount))
       promisedPieceCount = tables[tableIndex].outstandingLeasedCount(index)

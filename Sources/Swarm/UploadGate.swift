@@ -10,7 +10,7 @@ package struct UploadGate: Sendable {
   }
 
   /// Uploads at a time: what the simulator found best for equal links.
-  package static let slotCountDefault = 4
+  package static let slotCountDefault = 5
 
   package let slotCount: Int
   /// Uploads one peer may have at a time.

@@ -21,6 +21,26 @@ import Testing
     #expect(fixture.say(0, Fixture.nothing, wanted: 40)?.leases == [])
   }
 
+  @Test func whatHasLeftTheOriginMakesRoomBeforeItsPeerTellsOfIt() {
+    var limits = TrackerLimits()
+    limits.leasedByteCountMin = 4 * Geometry.pieceByteCountMin
+    var fixture = Fixture(pieceCount: 400, limits: limits)
+    for number in 1...5 { fixture.say(number) }
+    var leased: [Int] = []
+    for number in 1...4 {
+      leased += Fixture.pieces(fixture.say(number, Fixture.nothing, wanted: 400)?.leases ?? [])
+    }
+    #expect(leased == [0, 1, 2, 3])
+    #expect(fixture.say(5, Fixture.nothing, wanted: 400)?.leases == [])
+    fixture.tracker.originSent(
+      PieceRun(PieceIndex(0)), of: Fixture.package, to: Fixture.peer(1),
+      byteCount: Geometry.pieceByteCountMin, isComplete: true, now: fixture.now)
+    #expect(Fixture.pieces(fixture.say(5, Fixture.nothing, wanted: 400)?.leases ?? []) == [4])
+    // Its peer's word that it is there makes no room a second time.
+    fixture.say(1, .changes(gained: [PieceRun(PieceIndex(0))], evicted: []))
+    #expect(fixture.say(2, Fixture.nothing, wanted: 400)?.leases == [])
+  }
+
   @Test func aLeaseOfASilentPeerMoves() {
     var limits = TrackerLimits()
     limits.leaseTerm = .seconds(2)...(.seconds(2))
