@@ -109,6 +109,10 @@ package final class OpenFile: Sendable {
       return false
     }
   }
+
+  /// Gives the lock back at once. To close the file is not enough where the process is just starting
+  /// another: until that runs its own program it has a copy of the descriptor.
+  package func unlock() { _ = flock(descriptor.rawValue, LOCK_UN) }
 }
 
 /// Consecutive bytes of an open file: what an output queue sends without reading them.

@@ -88,11 +88,11 @@ import Testing
     var fixture = Fixture(
       pieceCount: 256,
       limits: limits {
-        $0.sourceCounts = 20...20
+        $0.sourceCounts = 8...8
         $0.hedgeUnderWayMax = 100
         $0.requestsPerSourceMax = 2
       })
-    fixture.follow(Dictionary(uniqueKeysWithValues: (1...40).map { ($0, Array(0..<256)) }))
+    fixture.follow(Dictionary(uniqueKeysWithValues: (1...16).map { ($0, Array(0..<256)) }))
     // All that can be asked for is, and the rest is held: only what is under way is left.
     let asked = Set(fixture.fetches.flatMap { $0.run.indices })
     for piece in 0..<256 where !asked.contains(piece) {

@@ -8,7 +8,7 @@ import Testing
   private static let rate = 12_500_000
   /// Written down, because every process hashes with another seed and must come to the same. It
   /// changes with every decision that is tuned.
-  private static let traceHash: UInt64 = 1_660_922_932_986_197_766
+  private static let traceHash: UInt64 = 16_850_832_109_851_631_749
 
   private func swarm(_ count: Int, _ megabytes: Int, seed: UInt64) -> SimulationScenario {
     .equal(count: count, byteCount: megabytes << 20, rate: Self.rate, seed: seed)
@@ -57,13 +57,13 @@ import Testing
 
   /// With leases too short for its line the first copy would leave later, and in a real network at
   /// the very end.
-  @Test(arguments: UInt64(2)...3) func aFastOriginIsNotHeldUpByItsPeers(seed: UInt64) {
+  @Test(arguments: UInt64(1)...4) func aFastOriginIsNotHeldUpByItsPeers(seed: UInt64) {
     var scenario = swarm(12, 40, seed: seed)
     scenario.originUpRate = 4 * Self.rate
     let report = scenario.run()
     #expect(report.violations == [])
     #expect(report.originCopies <= 1.2)
-    #expect(report.firstCopyTime <= report.fluidBound / 2)
+    #expect(report.firstCopyTime <= 0.55 * report.fluidBound)
     #expect(report.lastStretch <= 1.3)
   }
 

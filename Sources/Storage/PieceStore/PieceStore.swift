@@ -165,7 +165,12 @@ package final class PieceStore: Sendable {
   /// Ends the connection: its log is folded into the database and removed.
   func closeIndex() { index.withLock { $0 = nil } }
 
-  func releaseLock() { lock.withLock { $0 = nil } }
+  func releaseLock() {
+    lock.withLock { file in
+      file?.unlock()
+      file = nil
+    }
+  }
 
   func remember(_ package: StoredPackage) { opened.withLock { $0[package.id] = package } }
 
