@@ -13,7 +13,11 @@ extension Tracker {
     expire(now: now)
     guard !announce.peer.isOrigin else { return Referral(interval: interval, packages: []) }
     if announce.isLeaving {
-      if let slot = slot(of: announce.peer) { drop(slot) }
+      if let slot = slot(of: announce.peer),
+        peers[Int(slot)].endpoint.address == address.unmapped
+      {
+        drop(slot)
+      }
       return Referral(interval: interval, packages: [])
     }
     guard let slot = admit(announce, from: address, now: now) else {

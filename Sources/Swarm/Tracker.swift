@@ -136,7 +136,9 @@ package struct Tracker: Sendable {
     }
   }
 
-  /// The announcer's slot, brought up to date; nil when the table is full.
+  /// The announcer's slot, brought up to date; nil when the table is full, or when the origin has a
+  /// connection with the peer of that name at another address: names are public, so whoever uses one
+  /// could have that peer's leases, and send all who are referred to it elsewhere.
   mutating func admit(_ announce: Announce, from address: IPAddress, now: Instant) -> UInt32? {
     let endpoint = Endpoint(address: address.unmapped, port: announce.port)
     let deadline = now + pace.silenceMax
@@ -145,6 +147,9 @@ package struct Tracker: Sendable {
     }
     let index = Int(slot)
     let wasServing = peers[index].isServing
+    if peers[index].endpoint.address != endpoint.address, peers[index].connectionCount > 0 {
+      return nil
+    }
     if peers[index].endpoint != endpoint || !labels.isText(peers[index].site, announce.site) {
       move(slot, to: endpoint, label: announce.site)
     }

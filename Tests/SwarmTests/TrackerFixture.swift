@@ -32,7 +32,7 @@ struct TrackerFixture {
     peerByteRate: Int = 0,
     complaints: [Complaint] = [], deliveries: [Delivery] = [], port: UInt16 = 4_000,
     leaving: Bool = false, active: Int = 0,
-    site: String = ""
+    site: String = "", from address: IPAddress? = nil
   ) -> PackageReferral? {
     let report = PackageReport(
       package: Self.package, pieceCount: geometry.pieceCount,
@@ -43,7 +43,7 @@ struct TrackerFixture {
       peer: Self.peer(number), port: port, site: site, isLeaving: leaving,
       uploads: UploadLoad(active: active, limit: 4, byteRate: 0), reports: [report])
     let referral = tracker.announce(
-      announce, from: Self.address(number), now: now, rng: &rng)
+      announce, from: address ?? Self.address(number), now: now, rng: &rng)
     return referral.packages.first
   }
 

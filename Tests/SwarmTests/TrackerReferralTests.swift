@@ -159,4 +159,36 @@ import Testing
     fixture.say(4, leaving: true)
     #expect(fixture.say(1, Fixture.nothing, site: "hall")?.sources.count == 3)
   }
+
+  // MARK: Whose name it is
+
+  private func endpoint(of number: Int, toldBy fixture: inout Fixture) -> Endpoint? {
+    let referral = fixture.say(9, starving: true)
+    return referral?.sources.first { $0.peer == Fixture.peer(number) }?.endpoint
+  }
+
+  @Test func nobodySpeaksForAPeerThatIsConnected() {
+    var fixture = Fixture(pieceCount: 4)
+    let home = Endpoint(address: Fixture.address(1), port: 4_000)
+    fixture.say(1, .whole(fixture.set(0..<4)))
+    let isKnown = fixture.tracker.connected(Fixture.peer(1), from: Fixture.address(1))
+    #expect(isKnown)
+    let answer = fixture.say(1, .whole(fixture.set(0..<1)), wanted: 4, from: Fixture.address(66))
+    #expect(answer?.leases == [])
+    #expect(endpoint(of: 1, toldBy: &fixture) == home)
+    fixture.say(1, leaving: true, from: Fixture.address(66))
+    #expect(endpoint(of: 1, toldBy: &fixture) == home)
+    #expect(fixture.tracker.snapshot().packages[0].heldPieceCount == 4)
+  }
+
+  @Test func aPeerWhoseConnectionHasEndedMayBeSomewhereElse() {
+    var fixture = Fixture(pieceCount: 4)
+    fixture.say(1, .whole(fixture.set(0..<4)))
+    let isKnown = fixture.tracker.connected(Fixture.peer(1), from: Fixture.address(1))
+    #expect(isKnown)
+    fixture.tracker.disconnected(Fixture.peer(1))
+    fixture.say(1, .whole(fixture.set(0..<4)), from: Fixture.address(66))
+    let now = Endpoint(address: Fixture.address(66), port: 4_000)
+    #expect(endpoint(of: 1, toldBy: &fixture) == now)
+  }
 }
