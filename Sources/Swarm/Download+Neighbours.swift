@@ -116,8 +116,9 @@ extension Download {
   }
 
   /// Where the follow limit is reached, some from whom nothing has come make room for sources just
-  /// named. Whoever comes early is told of those who came before it, and so is everybody: without
-  /// this the first of a swarm would be asked by all and the last by nobody.
+  /// named, and when few have anything we lack, those that have nothing of it. Whoever comes early is told of those who came before it,
+  /// and so is everybody: without this the first of a swarm would be asked by all and the last by
+  /// nobody, and what the last were sent would never reach the first.
   mutating func swap(
     for sources: [Source], now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
   ) {
@@ -134,16 +135,25 @@ extension Download {
       }
     }
     guard !named.isEmpty else { return }
+    let isShort = usefulCount < width.count
     var idle = neighbours.indices.filter {
       let neighbour = neighbours[$0]
       return neighbour.stream == .open && neighbour.outstandingCount == 0
-        && neighbour.byteCount == 0 && (neighbour.source.isNear || !staysNear)
+        && (neighbour.source.isNear || !staysNear)
+        && (neighbour.byteCount == 0 || isShort && neighbour.held.isDisjoint(with: needed))
     }
     idle.shuffle(using: &chance)
     for (old, new) in zip(idle, named).prefix(limits.swapCountMax) {
       leave(old, until: .zero, effects: &effects)
       neighbours[new].stream = .opening
       effects.append(.follow(neighbours[new].source))
+    }
+  }
+
+  /// Neighbours that are asked, or could be.
+  private var usefulCount: Int {
+    neighbours.count {
+      $0.stream == .open && ($0.outstandingCount > 0 || !$0.held.isDisjoint(with: needed))
     }
   }
 

@@ -7,8 +7,9 @@ import Testing
   private static let sources = Array(1...4)
 
   /// Follows as many as it may, all of whom hold nothing yet.
-  private func followed(swapCountMax: Int) -> DownloadFixture {
+  private func followed(swapCountMax: Int, sourceCount: Int = 4) -> DownloadFixture {
     var limits = DownloadLimits()
+    limits.sourceCounts = sourceCount...sourceCount
     limits.followCountMax = 4
     limits.swapCountMax = swapCountMax
     var fixture = DownloadFixture(pieceCount: 8, limits: limits)
@@ -29,8 +30,10 @@ import Testing
     #expect(left.count == 2)
   }
 
-  @Test func whoGaveSomethingOrIsAskedStays() throws {
-    var fixture = followed(swapCountMax: 8)
+  /// The first of four neighbours has given all that it has, the second is asked, two gave nothing,
+  /// and four others are named.
+  private func followedThen(sourceCount: Int) throws -> Set<PeerID> {
+    var fixture = followed(swapCountMax: 8, sourceCount: sourceCount)
     fixture.tell(.gained(DownloadFixture.peer(1), [DownloadFixture.run(0)]))
     let fetch = try #require(fixture.fetches.first)
     fixture.deliver(fetch)
@@ -38,9 +41,20 @@ import Testing
     #expect(fixture.fetches.map(\.source) == [DownloadFixture.peer(2)])
     fixture.tell(.ticked, after: .seconds(1))
     fixture.refer(sources: [11, 12, 13, 14])
-    let known = Set(fixture.download.followed)
+    return Set(fixture.download.followed)
+  }
+
+  @Test func whoGaveSomethingOrIsAskedStays() throws {
+    let known = try followedThen(sourceCount: 1)
     #expect(known.isSuperset(of: [1, 2].map { DownloadFixture.peer($0) }))
     #expect(known.isDisjoint(with: [3, 4].map { DownloadFixture.peer($0) }))
+  }
+
+  /// The first of a crowd follow each other: what the later ones were sent must reach them.
+  @Test func whoHasNothingMoreMakesRoomWhenSourcesAreShort() throws {
+    let known = try followedThen(sourceCount: 2)
+    #expect(known.contains(DownloadFixture.peer(2)))
+    #expect(known.isDisjoint(with: [1, 3, 4].map { DownloadFixture.peer($0) }))
   }
 
   @Test func belowTheFollowLimitNobodyIsLeft() {
