@@ -31,9 +31,7 @@ final class Arrivals {
   init(_ transfer: Transfer) { self.transfer = transfer }
 
   /// Pieces that come in one chunk are whole as soon as anything of them can be passed on.
-  private var isOfUse: Bool {
-    transfer.geometry.pieceByteCount >= transfer.node.limits.arrivingPieceByteCountMin
-  }
+  private var isOfUse: Bool { transfer.asksForArriving }
 
   // MARK: Receipt
 
@@ -142,12 +140,10 @@ final class Arrivals {
     }
     do throws(WireError) {
       let tree = try TreeMessage.decode(message.body.span, for: slice)
-      let (geometry, piece) = (transfer.geometry, arrival.assembly.run.first)
       // The root of the piece is known: the proof above it says nothing new.
-      guard
-        TreeHash.pieceRoot(leaves: tree.nodes, ofPiece: piece, geometry: geometry)
-          == transfer.stored.pieceLayer[piece.rawValue]
-      else { return giveUp(arrival) }
+      guard arrival.assembly.matches(tree.nodes[...], arrival.assembly.run.first) else {
+        return giveUp(arrival)
+      }
       arrival.hashes = tree.nodes
       for upload in arrival.uploads { upload.know(tree.nodes) }
       transfer.node.intake.expect(tree.nodes, of: arrival.assembly)

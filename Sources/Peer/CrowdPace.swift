@@ -28,11 +28,9 @@ struct CrowdPace {
     newsInterval = NewsPace.turnInterval(byteRate: rate)
     let gathers =
       neighbourCount >= Self.neighbourCountMin && rate > 0 && rate <= Self.byteRateMax
-    gatheringTime = gathers ? Self.gatheringTime(byteRate: rate) : .zero
-  }
-
-  private static func gatheringTime(byteRate: Int) -> Duration {
-    let time = Duration.nanoseconds(1_000_000_000 * turnByteCount / byteRate)
-    return min(max(time, gatheringTimes.lowerBound), gatheringTimes.upperBound)
+    gatheringTime =
+      gathers
+      ? NewsPace.interval(of: Self.turnByteCount, byteRate: rate, within: Self.gatheringTimes)
+      : .zero
   }
 }

@@ -118,7 +118,8 @@ final class PieceAssembly: Sendable {
     return matches(complete.leaves.compactMap { $0 }[...], run.first) ? .verified : discard()
   }
 
-  private func matches(_ leaves: ArraySlice<SHA256Digest>, _ piece: PieceIndex) -> Bool {
+  /// Whether these are the leaves of that piece.
+  func matches(_ leaves: ArraySlice<SHA256Digest>, _ piece: PieceIndex) -> Bool {
     TreeHash.pieceRoot(leaves: Array(leaves), ofPiece: piece, geometry: stored.geometry)
       == stored.pieceLayer[piece.rawValue]
   }

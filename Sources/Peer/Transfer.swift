@@ -68,6 +68,8 @@ final class Transfer {
   var geometry: Geometry { stored.geometry }
   var held: PieceSet { download.held }
   var promised: [PieceRun] { download.promises }
+  /// Its pieces are large enough to be passed on before they are whole.
+  var asksForArriving: Bool { download.asksForArriving }
   var heldByteCount: Int {
     min(held.count * geometry.pieceByteCount, geometry.byteCount)
   }

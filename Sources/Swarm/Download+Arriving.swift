@@ -5,7 +5,7 @@ import Content
 /// its way, the first to get it so pass it on while their own lines would wait for it.
 extension Download {
   /// Small pieces travel on soon enough: to ask ahead would only cost requests.
-  var asksForArriving: Bool { geometry.pieceByteCount >= limits.arrivingPieceByteCountMin }
+  package var asksForArriving: Bool { geometry.pieceByteCount >= limits.arrivingPieceByteCountMin }
 
   /// When those that hold something have nothing more to be asked for. What is asked for here comes
   /// no faster than its sender gets it, so it is little at a time.
@@ -50,10 +50,8 @@ extension Download {
 
   /// The sender may be waiting for its own source, so its silence is not held against it.
   mutating func giveUpArriving(_ request: Request, now: Instant, effects: inout [Effect]) {
-    effects.append(.cancel(request.id))
-    requests.removeAll { $0.id == request.id }
-    if let index = neighbourIndex(request.source) { neighbours[index].outstandingCount -= 1 }
-    giveBack(request)
+    guard let position = requests.firstIndex(where: { $0.id == request.id }) else { return }
+    giveUp(at: position, effects: &effects)
     isNotArriving(request.run.first, at: request.source, now: now)
   }
 

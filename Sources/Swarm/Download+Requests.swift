@@ -20,10 +20,7 @@ extension Download {
       measurePeers(byteCount: byteCount, now: now)
       width.add(byteCount: byteCount, now: now)
     }
-    if request.isProbe {
-      cancelRequest(at: position, effects: &effects)
-      giveBack(request)
-    }
+    if request.isProbe { giveUp(at: position, effects: &effects) }
   }
 
   mutating func arrived(
@@ -63,10 +60,17 @@ extension Download {
     }
   }
 
-  private mutating func cancelRequest(at position: Int, effects: inout [Effect]) {
+  @discardableResult
+  private mutating func cancelRequest(at position: Int, effects: inout [Effect]) -> Request {
     let request = requests.remove(at: position)
     effects.append(.cancel(request.id))
     if let index = neighbourIndex(request.source) { neighbours[index].outstandingCount -= 1 }
+    return request
+  }
+
+  /// Cancels a request; what it still awaits is somebody else's task.
+  mutating func giveUp(at position: Int, effects: inout [Effect]) {
+    giveBack(cancelRequest(at: position, effects: &effects))
   }
 
   mutating func verified(_ piece: PieceIndex) {
@@ -81,10 +85,7 @@ extension Download {
     guard let position = requests.firstIndex(where: { $0.id == id }),
       requests[position].awaits(piece)
     else { return }
-    let request = requests.remove(at: position)
-    effects.append(.cancel(id))
-    if let index = neighbourIndex(request.source) { neighbours[index].outstandingCount -= 1 }
-    giveBack(request)
+    giveUp(at: position, effects: &effects)
   }
 
   mutating func rejected(

@@ -9,8 +9,15 @@ package enum NewsPace {
   /// From one turn to the next of a node that gains so many bytes a second, 0 when that is not
   /// known.
   package static func turnInterval(byteRate: Int) -> Duration {
-    guard byteRate > 0 else { return turnIntervals.lowerBound }
-    let time = Duration.nanoseconds(1_000_000_000 * turnByteCount / byteRate)
-    return min(max(time, turnIntervals.lowerBound), turnIntervals.upperBound)
+    interval(of: turnByteCount, byteRate: byteRate, within: turnIntervals)
+  }
+
+  /// The time in which so many bytes come, within bounds; the least when the rate is 0, not known.
+  package static func interval(
+    of byteCount: Int, byteRate: Int, within bounds: ClosedRange<Duration>
+  ) -> Duration {
+    guard byteRate > 0 else { return bounds.lowerBound }
+    let time = Duration.nanoseconds(1_000_000_000 * byteCount / byteRate)
+    return min(max(time, bounds.lowerBound), bounds.upperBound)
   }
 }

@@ -40,8 +40,8 @@ extension Tracker {
       byteCount: pieceByteCount, lineByteRate: max(originRate, report.peerByteRate),
       base: isLarge ? limits.largeLeasePeriod : limits.targetPeriod)
     var byteCountMax = max(
-      isLarge ? limits.largeLeasedByteCountMin : limits.leasedByteCountMin,
-      limits.leasedPieceCountMin * pieceByteCount, Int(Double(sendRate) * period.seconds))
+      limits.leasedByteCountMin, limits.leasedPieceCountMin * pieceByteCount,
+      Int(Double(sendRate) * period.seconds))
     var promisedPieceCount = tables[tableIndex].unsentPieceCount
     if limits.originByteRate == nil, tables[tableIndex].isAloneAsker(index) {
       // An origin that had little to do was seen to send little. What it sends to this member says

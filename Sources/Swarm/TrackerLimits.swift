@@ -37,7 +37,6 @@ package struct TrackerLimits: Hashable, Sendable {
   package var largeMemberCount = 100
   /// Bytes leased out before the origin's speed is known, and in a large swarm.
   package var leasedByteCountMin = 1 << 20
-  package var largeLeasedByteCountMin = 1 << 20
   /// And pieces, however large: with fewer the origin's line would idle between a piece that has
   /// left and the announce that asks for the next.
   package var leasedPieceCountMin = 4

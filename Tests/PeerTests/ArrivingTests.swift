@@ -67,6 +67,14 @@ import Wire
       loop.run { transfer.arrivals.piece(of: ByteRange(offset: 0, count: 1)!) != nil }
     }
 
+    /// The same, and what is here of it was passed on to who asked for all of it.
+    func beginFollowed() -> Question {
+      begin()
+      let question = ask(0..<pieceByteCount)
+      loop.run { self.passedOn == chunk }
+      return question
+    }
+
     var passedOn: Int { node.counters.passedOnBytes.value }
 
     func close() throws {
@@ -115,9 +123,7 @@ import Wire
 
   @Test func blocksLeaveAsTheyAreVerified() throws {
     let place = try Place()
-    place.begin(Self.chunk)
-    let question = place.ask(0..<Self.pieceByteCount)
-    place.loop.run { place.passedOn == Self.chunk }
+    let question = place.beginFollowed()
     #expect(question.result == nil)
     #expect(place.node.uploads.load.active == 1)
     place.send(upTo: 3 * Self.chunk)
@@ -137,9 +143,7 @@ import Wire
 
   @Test func aBadBlockIsNeverPassedOnAndIsKnownAtOnce() throws {
     let place = try Place()
-    place.begin(Self.chunk)
-    let question = place.ask(0..<Self.pieceByteCount)
-    place.loop.run { place.passedOn == Self.chunk }
+    let question = place.beginFollowed()
     place.send(upTo: 2 * Self.chunk, flipping: Self.chunk + 70_000)
     place.loop.run { question.result != nil }
     // In the middle, since nothing of the bad chunk can be told from it.
@@ -169,9 +173,7 @@ import Wire
 
   @Test func aSourceThatDiesEndsTheResponse() throws {
     let place = try Place()
-    place.begin(Self.chunk)
-    let question = place.ask(0..<Self.pieceByteCount)
-    place.loop.run { place.passedOn == Self.chunk }
+    let question = place.beginFollowed()
     place.release()
     place.cutOff()
     place.loop.run { question.result != nil }
@@ -184,9 +186,7 @@ import Wire
 
   @Test func anAskerThatLeavesGivesItsSlotBack() throws {
     let place = try Place()
-    place.begin(Self.chunk)
-    let question = place.ask(0..<Self.pieceByteCount)
-    place.loop.run { place.passedOn == Self.chunk }
+    let question = place.beginFollowed()
     question.connection.close()
     place.loop.run { place.node.uploads.load.active == 0 }
     place.send(upTo: .max)
@@ -274,9 +274,7 @@ import Wire
   /// Whoever gets blocks wants to be able to pass them on in turn.
   @Test func theHashesOfAPieceUnderReceiptAreToldOn() throws {
     let place = try Place()
-    place.begin(Self.chunk)
-    let question = place.ask(0..<Self.pieceByteCount)
-    place.loop.run { place.passedOn == Self.chunk }
+    let question = place.beginFollowed()
     let geometry = place.package.geometry
     let slice = try #require(
       TreeSlice(shape: geometry.tree, layer: 0, first: 0, width: geometry.blocksPerPiece))
