@@ -36,23 +36,35 @@ class UsedMemory:
     """Memory that was used before, for as many bytes as files will need, given back as it is needed.
     What a virtual machine touches for the first time its host must find first, page by page: seconds
     a GiB, spent by whoever is first, and none of them the program's. A host takes free pages back
-    within seconds, so these are kept in use until something else in the machine wants them."""
+    within seconds, so these are kept in use until something else in the machine wants them.
+
+    A kernel hands out the pages that were freed last, but those of the size that is asked for before
+    larger ones that must be split, and free neighbours become a larger one. So every other huge page
+    is given back first, and then the others, whose neighbours are in use again by then."""
 
     # Free memory is kept this far above what it was: as much as is asked for between two looks.
-    AHEAD = 512 * MIB
+    AHEAD = int(os.environ.get("AHEAD","64")) * MIB
     PAUSE = 0.02
+    PAGE = 2 * MIB
 
     def __init__(self, stage, size):
-        path, part = stage("touched"), bytes(4 * MIB)
-        self.file, self.size = open(path, "wb", buffering=0), size
-        os.unlink(path)
-        # Long at once, so that it is of huge pages where the file system has them.
-        self.file.truncate(size)
-        for _ in range(0, size, len(part)):
-            self.file.write(part)
+        part = bytes(self.PAGE)
+        self.files = [self.unnamed(stage(f"touched-{number}"), size // 2) for number in range(2)]
+        for _ in range(0, size // 2, len(part)):
+            for file in self.files:
+                file.write(part)
+        self.left = [size // 2 for _ in self.files]
         self.least = self.free() + self.AHEAD
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self.give_back, daemon=True)
+
+    @staticmethod
+    def unnamed(path, size):
+        file = open(path, "wb", buffering=0)
+        os.unlink(path)
+        # Long at once, so that it is of huge pages where the file system has them.
+        file.truncate(size)
+        return file
 
     def __enter__(self):
         self.thread.start()
@@ -61,14 +73,16 @@ class UsedMemory:
     def __exit__(self, *failure):
         self.is_over.set()
         self.thread.join()
-        self.file.close()
+        for file in self.files:
+            file.close()
 
     def give_back(self):
-        while self.size > 0 and not self.is_over.wait(self.PAUSE):
+        while any(self.left) and not self.is_over.wait(self.PAUSE):
             lack = self.least - self.free()
             if lack > 0:
-                self.size = max(0, self.size - lack)
-                self.file.truncate(self.size)
+                number = 0 if self.left[0] > 0 else 1
+                self.left[number] = max(0, self.left[number] - lack)
+                self.files[number].truncate(self.left[number])
 
     @staticmethod
     def free():
