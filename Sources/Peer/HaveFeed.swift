@@ -6,11 +6,7 @@ import Swarm
 import Wire
 
 /// Tells the followers of one package what this node has: a bitmap at first, then frames of what its
-/// transfer verified, lost or promises.
-///
-/// A message costs both ends, and all between them, about as much as a packet full of content,
-/// whatever it says. So under load the followers have their turns: a few at a time hear at once, and
-/// of everything since they last heard. Where many want what is new here, it spreads from those few.
+/// transfer verified, lost or promises. `NewsFeed` says who is told when.
 final class HaveFeed: BodySource {
   static let followerCountMax = 256
   /// One machine may run many peers, but not take every place.
@@ -21,34 +17,23 @@ final class HaveFeed: BodySource {
   /// How long a promised piece may take.
   static let promiseTerm = Duration.seconds(2)
 
-  /// Followers told in one turn.
-  static let toldPerTurnCountMax = 4
-
-  private enum News {
-    case gained(PieceRun)
-    case evicted([PieceRun])
-    case promised([PieceRun])
-  }
-
   private struct Follower {
+    let id: Int32
     let connection: ServerConnection
-    /// It has heard all news before this.
-    var position: Int
+    /// The name it gave itself.
+    let peer: PeerID?
   }
 
   private let loop: EventLoop
   private let pieceCount: Int
   private var followers: [Follower] = []
-  /// Whose turn it is.
-  private var next = 0
-  /// What somebody has not heard, the first of it at `newsStart` of all there ever was.
-  private var news: [News] = []
-  private var newsStart = 0
-  private var lastTurn: Instant?
+  private var lastID: Int32 = 0
+  private var feed = NewsFeed()
   /// From one turn to the next.
   var turnInterval = NewsPace.turnIntervals.lowerBound
   private var timer: Timer?
-  private var isScheduled = false
+  /// When the next turn will be taken.
+  private var planned: Instant?
 
   init(_ loop: EventLoop, pieceCount: Int) {
     self.loop = loop
@@ -58,12 +43,12 @@ final class HaveFeed: BodySource {
 
   var followerCount: Int { followers.count }
   /// Every follower was told everything.
-  var isUpToDate: Bool { news.isEmpty }
-
-  private var newsEnd: Int { newsStart + news.count }
+  var isUpToDate: Bool { feed.isUpToDate }
 
   /// Answers a request for the stream.
-  func add(_ connection: ServerConnection, held: PieceSet, promised: [PieceRun]) {
+  func add(
+    _ connection: ServerConnection, of peer: PeerID?, held: PieceSet, promised: [PieceRun]
+  ) {
     let fromThere = followers.count { $0.connection.remote.address == connection.remote.address }
     guard followers.count < Self.followerCountMax, fromThere < Self.followerCountMaxPerAddress
     else {
@@ -71,7 +56,9 @@ final class HaveFeed: BodySource {
         HeadWriter.field(.retryAfter, 5, to: &$0)
       }
     }
-    followers.append(Follower(connection: connection, position: newsEnd))
+    lastID &+= 1
+    followers.append(Follower(id: lastID, connection: connection, peer: peer))
+    feed.add(lastID)
     connection.startStreaming(.ok, length: nil, source: self) {
       HeadWriter.field(.contentType, ContentType.message, to: &$0)
     }
@@ -84,85 +71,80 @@ final class HaveFeed: BodySource {
 
   // MARK: News
 
-  func gained(_ run: PieceRun) { note(.gained(run)) }
-  func evicted(_ runs: [PieceRun]) { note(.evicted(runs)) }
-  func promised(_ runs: [PieceRun]) { note(.promised(runs)) }
+  func gained(_ run: PieceRun) { note([.gained(run)]) }
+  func evicted(_ runs: [PieceRun]) { note(runs.map { .evicted($0) }) }
+  func promised(_ runs: [PieceRun]) { note(runs.map { .promised($0) }) }
+
+  /// What a peer at `address` has not heard yet, if it follows; it goes with what is sent to it now.
+  /// A name alone could be anybody's.
+  func news(for peer: PeerID, at address: IPAddress) -> HaveField? {
+    guard !feed.isUpToDate,
+      let follower = followers.last(where: {
+        $0.peer == peer && $0.connection.remote.address == address
+      })
+    else { return nil }
+    return feed.takeAside(for: follower.id, now: loop.now).map {
+      HaveField(gained: $0.gained, promised: $0.promised)
+    }
+  }
 
   /// Says something to everybody, at least that this node is alive.
   func keepAlive() {
     let bytes = HaveFrame.keepAlive.encode()
-    for follower in followers where follower.position == newsEnd {
-      send(bytes, to: follower.connection)
-    }
+    if feed.isUpToDate { for follower in followers { send(bytes, to: follower.connection) } }
   }
 
-  private func note(_ item: News) {
-    guard !followers.isEmpty else { return }
-    news.append(item)
+  private func note(_ news: [News]) {
+    for item in news { feed.note(item) }
     schedule()
   }
 
   private func schedule() {
-    guard !isScheduled else { return }
-    isScheduled = true
-    let quiet = lastTurn.map { loop.now - $0 } ?? turnInterval
-    if quiet >= turnInterval {
+    guard let delay = feed.delay(now: loop.now, interval: turnInterval) else { return }
+    let due = loop.now + delay
+    if let planned, planned <= due { return }
+    planned = due
+    if delay == .zero {
       loop.atEndOfTurn(once: { [weak self] in self?.takeTurn() })
     } else {
-      timer?.schedule(after: turnInterval - quiet)
+      timer?.schedule(after: delay)
     }
   }
 
-  /// Tells the next few that have not heard all.
+  /// Tells those whose turn it is.
   private func takeTurn() {
-    isScheduled = false
-    lastTurn = loop.now
-    var told: (position: Int, message: [UInt8])?
-    var toldCount = 0
-    var seenCount = 0
-    while seenCount < followers.count, toldCount < Self.toldPerTurnCountMax {
-      if next >= followers.count { next = 0 }
-      let position = followers[next].position
-      if position < newsEnd {
-        // Those who were told together are told together again.
-        let message = told?.position == position ? told?.message : nil
-        let bytes = message ?? encode(from: position)
-        told = (position, bytes)
-        followers[next].position = newsEnd
-        send(bytes, to: followers[next].connection)
-        toldCount += 1
+    planned = nil
+    for message in feed.takeTurn(now: loop.now, interval: turnInterval) {
+      let bytes = encode(message.news)
+      for id in message.followers {
+        guard let follower = followers.first(where: { $0.id == id }) else { continue }
+        send(bytes, to: follower.connection)
       }
-      next += 1
-      seenCount += 1
     }
-    forgetHeard()
-    if !news.isEmpty { schedule() }
+    schedule()
   }
 
-  private func forgetHeard() {
-    let start = followers.reduce(newsEnd) { min($0, $1.position) }
-    news.removeFirst(start - newsStart)
-    newsStart = start
-  }
-
-  /// All news from a position on, in as few frames as keep their order. A promise may come before
-  /// what it was made before.
-  private func encode(from position: Int) -> [UInt8] {
+  /// In as few frames as keep their order. A promise may come before what it was made before.
+  private func encode(_ news: [News]) -> [UInt8] {
     let none = PieceSet(pieceCount: pieceCount)
     var promised: [PieceRun] = []
-    var gained = none
+    var (gained, evicted) = (none, none)
     var frames: [UInt8] = []
-    for item in news[(position - newsStart)...] {
+    func flush() {
+      if !gained.isEmpty { frames += HaveFrame.gained(gained.runs).encode() }
+      if !evicted.isEmpty { frames += HaveFrame.evicted(evicted.runs).encode() }
+      (gained, evicted) = (none, none)
+    }
+    for item in news {
       switch item {
-      case .gained(let run): gained.insert(run)
-      case .promised(let runs): promised += runs
-      case .evicted(let runs):
-        if !gained.isEmpty { frames += HaveFrame.gained(gained.runs).encode() }
-        gained = none
-        frames += HaveFrame.evicted(runs).encode()
+      case .gained(let run):
+        if !evicted.isEmpty { flush() }
+        gained.insert(run)
+      case .promised(let run): promised.append(run)
+      case .evicted(let run): evicted.insert(run)
       }
     }
-    if !gained.isEmpty { frames += HaveFrame.gained(gained.runs).encode() }
+    flush()
     guard !promised.isEmpty else { return frames }
     return HaveFrame.promised(promised, within: Self.promiseTerm).encode() + frames
   }
@@ -184,8 +166,6 @@ final class HaveFeed: BodySource {
 
   func bodyClosed(on connection: ServerConnection) {
     guard let index = followers.firstIndex(where: { $0.connection === connection }) else { return }
-    followers.remove(at: index)
-    if index < next { next -= 1 }
-    forgetHeard()
+    feed.remove(followers.remove(at: index).id)
   }
 }

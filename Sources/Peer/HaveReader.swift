@@ -11,6 +11,8 @@ final class HaveReader: ResponseReceiver {
   private unowned let transfer: Transfer
   private var decoder: HaveDecoder
   private var isAccepted = false
+  /// It has told what it holds.
+  private(set) var hasOpened = false
   private var isRefused = false
   private var isOver = false
 
@@ -38,7 +40,9 @@ final class HaveReader: ResponseReceiver {
       try decoder.decode(bytes.bindMemory(to: UInt8.self).span, into: &frames)
       for frame in frames {
         switch frame {
-        case .bitmap(let held): transfer.feed(.heldBy(peer, held))
+        case .bitmap(let held):
+          hasOpened = true
+          transfer.feed(.heldBy(peer, held))
         case .gained(let runs): transfer.feed(.gained(peer, runs))
         case .evicted(let runs): transfer.feed(.lost(peer, runs))
         case .promised(let runs, _): transfer.feed(.promised(peer, runs))

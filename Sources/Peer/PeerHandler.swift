@@ -139,10 +139,20 @@ final class PeerHandler: RequestHandler {
     } catch {
       return connection.respondText(error.status, error.reason)
     }
+    let address = connection.remote.address
+    do throws(WireError) {
+      if let asker, let heard = try head.have(in: bytes, of: transfer.geometry) {
+        transfer.heard(heard, from: asker, at: address)
+      }
+    } catch {
+      return connection.respondText(error.status, error.reason)
+    }
     switch node.uploads.admit(peer: asker, now: node.loop.now) {
     case .busy(let delay):
       node.counters.busyRefusals.add()
+      let news = asker.flatMap { transfer.haveFeed.news(for: $0, at: address) }
       connection.respondText(.serviceUnavailable, "at the upload limit") {
+        news?.append(to: &$0)
         HeadWriter.field(.retryAfter, Int(delay.seconds.rounded(.up)), to: &$0)
         HeadWriter.field(.spateRetry, Int(delay.nanoseconds / 1_000_000), to: &$0)
       }
@@ -154,9 +164,10 @@ final class PeerHandler: RequestHandler {
       }
       let upload = Upload(pinned, by: .some(asker), on: node, to: connection)
       if node.settings.uploadByteRate == nil {
+        let news = asker.flatMap { transfer.haveFeed.news(for: $0, at: address) }
         connection.respond(
           plan, with: representation, file: pinned.slice.file, observer: upload
-        ) { _ in }
+        ) { news?.append(to: &$0) }
       } else {
         upload.sendPaced(plan, representation, on: connection)
       }
@@ -169,8 +180,13 @@ final class PeerHandler: RequestHandler {
   ) {
     let isJSON = head.accepts(ContentType.json, in: bytes)
     guard isJSON || head.method == .head else {
-      return transfer.haveFeed.add(
-        connection, held: transfer.held, promised: transfer.promised)
+      do throws(WireError) {
+        let asker = try head.peer(in: bytes)
+        return transfer.haveFeed.add(
+          connection, of: asker, held: transfer.held, promised: transfer.promised)
+      } catch {
+        return connection.respondText(error.status, error.reason)
+      }
     }
     let json = HaveFrame.json(held: transfer.held, promised: transfer.promised)
     connection.respond(.ok, body: isJSON ? .bytes(json) : .empty) {
@@ -220,6 +236,14 @@ final class PeerHandler: RequestHandler {
 }
 
 extension RequestHead {
+  /// What the asking peer says it has besides.
+  fileprivate func have(
+    in bytes: Span<UInt8>, of geometry: Geometry
+  ) throws(WireError) -> HaveField? {
+    guard let range = range(of: .spateHave) else { return nil }
+    return try HaveField(bytes, range, pieceCount: geometry.pieceCount)
+  }
+
   /// `?arriving`: the client also takes bytes of pieces that are still being received.
   fileprivate func asksForArriving(_ bytes: Span<UInt8>) -> Bool {
     guard let query, query.count == Self.arriving.count else { return false }

@@ -1,5 +1,6 @@
 import Content
 import HTTP
+import Logging
 import Reactor
 import Swarm
 import Wire
@@ -76,6 +77,7 @@ final class RunFetch: ResponseReceiver {
   func responseBegan(_ head: ResponseHead, bytes: Span<UInt8>, on connection: ClientConnection) {
     hasBegun = true
     began = transfer.node.loop.now
+    takeNews(head, bytes)
     if isOver { return cutOffIfMuch() }
     switch head.status {
     case .partialContent:
@@ -94,6 +96,17 @@ final class RunFetch: ResponseReceiver {
       refusal = .failed
     }
     if !isAccepted, refusal == nil { refusal = .failed }
+  }
+
+  /// One whose news makes no sense is asked like any other: the pieces are verified anyway.
+  private func takeNews(_ head: ResponseHead, _ bytes: Span<UInt8>) {
+    guard !source.isOrigin, let range = head.range(of: .spateHave) else { return }
+    do throws(WireError) {
+      let field = try HaveField(bytes, range, pieceCount: transfer.geometry.pieceCount)
+      transfer.heard(field, from: source, at: connection.endpoint.address.unmapped)
+    } catch {
+      transfer.node.log.debug("a source's news were refused: \(error.reason)")
+    }
   }
 
   private func retryDelay(_ head: ResponseHead, _ bytes: Span<UInt8>) -> Duration {

@@ -194,6 +194,16 @@ final class Transfer {
     feed(.finished(fetch.id, outcome))
   }
 
+  /// News that came with a request or a response, not in the stream. Only of those it follows: of
+  /// others it knows nothing that this could add to.
+  func heard(_ field: HaveField, from peer: PeerID, at address: IPAddress) {
+    guard let reader = readers[peer], reader.hasOpened,
+      reader.connection.endpoint.address.unmapped == address
+    else { return }
+    if !field.promised.isEmpty { feed(.promised(peer, field.promised)) }
+    if !field.gained.isEmpty { feed(.gained(peer, field.gained)) }
+  }
+
   func followingEnded(_ reader: HaveReader, isRefused: Bool) {
     guard readers[reader.peer] === reader else { return }
     readers[reader.peer] = nil
@@ -308,12 +318,16 @@ final class Transfer {
       id, from: source, run, isArriving: isArriving, on: connection, for: self)
     fetches[id] = fetch
     let range = geometry.byteRange(of: run)
+    let news =
+      source.isOrigin
+      ? nil : haveFeed.news(for: source, at: connection.endpoint.address.unmapped)
     connection.send(
       .get, isArriving ? packagePath + "?arriving" : packagePath, silenceMax: Node.fetchSilenceMax,
       receiver: fetch
     ) { head in
       HeadWriter.range(range, to: &head)
       HeadWriter.field(.spatePeer, node.idText, to: &head)
+      news?.append(to: &head)
     }
   }
 

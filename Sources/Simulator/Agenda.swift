@@ -23,6 +23,7 @@ enum SimulationEvent: Sendable {
   /// The next followers are told what is new.
   case tells(Int)
   case news(from: Int, NewsFeed.Message)
+  case newsAside(from: Int, to: Int, NewsFeed.Aside)
   /// A request reaches its server, unless its connection was closed since.
   case requests(Place, RequestID, PieceRun, isArriving: Bool)
   /// The sender of a piece under receipt may have more of it to pass on.

@@ -25,8 +25,6 @@ package struct NetworkModel: Hashable, Sendable {
   /// Until a peer has the hashes of a piece's blocks, when somebody wants the piece from it before
   /// all of it has come.
   package var blockHashTime: Duration = .milliseconds(10)
-  /// Followers hear of pieces in turns (`NewsFeed`, `NewsPace`): so many at a time.
-  package var newsFollowerCountMax = 4
   /// A peer asks for the manifest and the tree before it announces itself.
   package var openingRoundTripCount = 3
   /// Of a cancelled response that has begun, at most this much is still read.

@@ -25,6 +25,8 @@ struct PeerActor: Sendable {
   var tickVersion = 0
   /// Whose have-stream from here is open.
   var feed = NewsFeed()
+  /// When its next turn will be taken.
+  var plannedNews: Instant?
   var contacts: [Contact] = []
   /// Connections on which it is the server.
   var served: [Int32] = []

@@ -92,14 +92,14 @@ extension World {
   }
 
   private mutating func vanish(_ index: Int) {
-    for follower in peers[index].feed.followers.map({ Int($0.index) }) {
+    for follower in peers[index].feed.followerIDs.map({ Int($0) }) {
       schedule(.ends(follower, server: index), after: latency(from: index, to: follower))
     }
     peers[index].feed.removeAll()
     for contact in peers[index].contacts {
       drop(Int(contact.connection))
       if Int(contact.server) != origin {
-        peers[Int(contact.server)].feed.remove(index)
+        peers[Int(contact.server)].feed.remove(Int32(index))
       }
     }
     lose(peers[index].announceContact, of: index)

@@ -26,7 +26,7 @@ extension World {
         count(piece)
       }
       step(client, .verified(piece, id))
-      if isNew { noteNews([PieceRun(piece)], of: client, isPromise: false) }
+      if isNew { noteNews([.gained(PieceRun(piece))], of: client) }
     }
     if peers[client].download.held.count > peers[client].proven.count {
       violate("peer \(client) holds what was not verified")
@@ -52,25 +52,32 @@ extension World {
 
   // MARK: News
 
-  mutating func noteNews(_ runs: [PieceRun], of index: Int, isPromise: Bool) {
-    peers[index].feed.note(runs, isPromise: isPromise)
+  mutating func noteNews(_ news: [News], of index: Int) {
+    for item in news { peers[index].feed.note(item) }
     scheduleNews(index)
   }
 
+  private func newsInterval(_ index: Int) -> Duration {
+    NewsPace.turnInterval(byteRate: peers[index].plan.downRate)
+  }
+
   private mutating func scheduleNews(_ index: Int) {
-    guard !peers[index].feed.isUpToDate, !peers[index].feed.isScheduled else { return }
-    peers[index].feed.isScheduled = true
-    let interval = NewsPace.turnInterval(byteRate: peers[index].plan.downRate)
-    let quiet = peers[index].feed.lastTurn.map { now - $0 } ?? interval
-    schedule(.tells(index), after: max(.zero, interval - quiet))
+    guard let delay = peers[index].feed.delay(now: now, interval: newsInterval(index)) else {
+      return
+    }
+    let due = now + delay
+    if let planned = peers[index].plannedNews, planned <= due { return }
+    peers[index].plannedNews = due
+    schedule(.tells(index), after: delay)
   }
 
   mutating func tellNext(_ index: Int) {
-    peers[index].feed.isScheduled = false
+    // Else it was planned anew.
+    guard peers[index].plannedNews == now else { return }
+    peers[index].plannedNews = nil
     guard peers[index].life == .up else { return }
-    peers[index].feed.lastTurn = now
     let delay = model.latency + uplinkQueue(index)
-    for message in peers[index].feed.takeTurn(countMax: model.newsFollowerCountMax) {
+    for message in peers[index].feed.takeTurn(now: now, interval: newsInterval(index)) {
       schedule(.news(from: index, message), after: delay)
     }
     scheduleNews(index)
@@ -78,11 +85,30 @@ extension World {
 
   mutating func hear(_ message: NewsFeed.Message, from index: Int) {
     guard peers[index].life == .up else { return }
-    let peer = peers[index].id
-    for follower in message.followers {
-      if !message.promised.isEmpty { step(Int(follower), .promised(peer, message.promised)) }
-      if !message.gained.isEmpty { step(Int(follower), .gained(peer, message.gained)) }
+    var gained: [PieceRun] = []
+    var promised: [PieceRun] = []
+    for item in message.news {
+      switch item {
+      case .gained(let run): gained.append(run)
+      case .promised(let run): promised.append(run)
+      case .evicted: break
+      }
     }
+    let aside = NewsFeed.Aside(gained: gained, promised: promised)
+    for follower in message.followers { hear(aside, from: index, at: Int(follower)) }
+  }
+
+  mutating func hear(_ news: NewsFeed.Aside, from index: Int, at follower: Int) {
+    let peer = peers[index].id
+    if !news.promised.isEmpty { step(follower, .promised(peer, news.promised)) }
+    if !news.gained.isEmpty { step(follower, .gained(peer, news.gained)) }
+  }
+
+  /// What goes with a request or a response to one that follows.
+  mutating func tellAside(from index: Int, to follower: Int) {
+    guard let news = peers[index].feed.takeAside(for: Int32(follower), now: now) else { return }
+    schedule(
+      .newsAside(from: index, to: follower, news), after: delay(from: index, to: follower))
   }
 
   mutating func startFollowing(_ index: Int, server: Int) {
@@ -90,7 +116,7 @@ extension World {
     let delay = delay(from: server, to: index)
     switch peers[server].life {
     case .up:
-      peers[server].feed.add(index)
+      peers[server].feed.add(Int32(index))
       schedule(.opens(index, server: server), after: delay)
     case .frozen: break
     case .absent, .gone: schedule(.ends(index, server: server), after: delay)
@@ -100,7 +126,7 @@ extension World {
   /// One that has opened another stream since keeps that, whichever word was faster.
   mutating func stopFollowing(_ index: Int, server: Int) {
     let isBack = peers[index].download.followed.contains(peers[server].id)
-    if !isBack { peers[server].feed.remove(index) }
+    if !isBack { peers[server].feed.remove(Int32(index)) }
   }
 
   /// Tells the clients of slow responses that bytes still come.

@@ -19,6 +19,7 @@ extension World {
     peers[client].requests.append((id, Int32(index)))
     watchRequests(of: client)
     schedule(.requests(place(index), id, run, isArriving: isArriving), after: delay)
+    if server != origin { tellAside(from: client, to: server) }
   }
 
   func place(_ index: Int) -> SimulationEvent.Place {
@@ -202,12 +203,15 @@ extension World {
     while let first = connections[index].responses.first, first.outcome != .complete {
       connections[index].responses.removeFirst()
       let (client, server) = (connections[index].client, connections[index].server)
+      if server != origin { tellAside(from: server, to: client) }
       if !first.isDiscarded {
         schedule(
           .finishes(client, first.id, first.outcome), after: delay(from: server, to: client))
       }
     }
     guard let first = connections[index].responses.first else { return closeFlow(index) }
+    let server = connections[index].server
+    if server != origin { tellAside(from: server, to: connections[index].client) }
     if first.isArriving { return beginPassingOn(first, on: index) }
     if connections[index].flow != nil {
       // What was moved beyond the end of the last response belongs to this one.

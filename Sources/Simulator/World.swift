@@ -130,6 +130,7 @@ struct World {
       step(index, .haveStreamEnded(peers[server].id, refused: false))
     case .tells(let index): tellNext(index)
     case .news(let index, let message): hear(message, from: index)
+    case .newsAside(let index, let follower, let news): hear(news, from: index, at: follower)
     case .requests(let place, let id, let run, let isArriving):
       receive(id, run, isArriving: isArriving, at: place)
     case .grows(let place, let id): passOn(place, id)
@@ -203,7 +204,7 @@ struct World {
       trace.add(5, peer.high)
       let server = server(peer)
       schedule(.unfollows(index, server: server), after: delay(from: index, to: server))
-    case .promise(let runs): noteNews(runs, of: index, isPromise: true)
+    case .promise(let runs): noteNews(runs.map { .promised($0) }, of: index)
     case .tick(let duration):
       peers[index].tickVersion += 1
       schedule(.ticks(index, version: peers[index].tickVersion), after: duration)

@@ -4,7 +4,7 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
   case accept, acceptRanges, allow, cacheControl, connection, contentLength
   case contentRange, contentType, date, digest, etag, expect, host, ifMatch, ifModifiedSince
   case ifNoneMatch, ifRange, ifUnmodifiedSince, lastModified, location, range, reprDigest
-  case retryAfter, server, spatePackage, spatePeer, spateRetry, transferEncoding, upgrade
+  case retryAfter, server, spateHave, spatePackage, spatePeer, spateRetry, transferEncoding, upgrade
   case userAgent, wantReprDigest
 
   /// As it is written.
@@ -34,6 +34,7 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
     case .reprDigest: "Repr-Digest"
     case .retryAfter: "Retry-After"
     case .server: "Server"
+    case .spateHave: "Spate-Have"
     case .spatePackage: "Spate-Package"
     case .spatePeer: "Spate-Peer"
     case .spateRetry: "Spate-Retry"
@@ -53,7 +54,7 @@ package enum FieldName: UInt8, CaseIterable, Hashable, Sendable {
       true
     case .contentLength, .contentRange, .contentType, .etag, .expect, .host,
       .ifModifiedSince, .ifRange, .ifUnmodifiedSince, .lastModified, .location, .range,
-      .retryAfter, .spatePackage, .spatePeer, .spateRetry, .transferEncoding:
+      .retryAfter, .spateHave, .spatePackage, .spatePeer, .spateRetry, .transferEncoding:
       false
     }
   }

@@ -109,12 +109,12 @@ package enum HeadWriter {
   package static let chunkEnd: [UInt8] = Array("\r\n".utf8)
   package static let lastChunk: [UInt8] = Array("0\r\n\r\n".utf8)
 
-  private static func startField(_ name: FieldName, to bytes: inout [UInt8]) {
+  static func startField(_ name: FieldName, to bytes: inout [UInt8]) {
     append(name.text, to: &bytes)
     append(": ", to: &bytes)
   }
 
-  private static func appendLineEnd(to bytes: inout [UInt8]) {
+  static func appendLineEnd(to bytes: inout [UInt8]) {
     bytes.append(Grammar.carriageReturn)
     bytes.append(Grammar.lineFeed)
   }

@@ -169,7 +169,7 @@ import Wire
   @Test func newsReachEveryFollowerInOrder() throws {
     let place = try Place(pieces: 1..<3)
     let id = place.package.digests.id
-    let followerCount = 2 * HaveFeed.toldPerTurnCountMax + 1
+    let followerCount = 2 * NewsFeed.toldPerTurnCountMax + 1
     let questions = (0..<followerCount).map { _ in
       Question(place.loop, place.endpoint, "/-/have/\(id)")
     }
