@@ -22,6 +22,10 @@ final class SourceInquiry: ResponseReceiver {
   private static let silenceMax = Duration.seconds(2)
   /// Larger pieces are not asked for: those of packages beyond 64 GiB.
   private static let pieceByteCountMax = 8 << 20
+  /// One at its upload limit is asked again for a second: in a crowd all are, the honest and the
+  /// liars, and who was not heard is judged by the word of others.
+  private static let refusalCountMax = 10
+  private static let refusalPause = Duration.milliseconds(100)
 
   let check: SourceCheck
   private let found: Catalogue.Found
@@ -30,6 +34,9 @@ final class SourceInquiry: ResponseReceiver {
   private var body: [UInt8] = []
   private var isAccepted = false
   private var hasBegun = false
+  private var isRefused = false
+  private var refusalCount = 0
+  private var pause: Timer?
   private var connection: ClientConnection?
 
   /// Nil when the piece is not one that can be asked for.
@@ -57,6 +64,7 @@ final class SourceInquiry: ResponseReceiver {
 
   func responseBegan(_ head: ResponseHead, bytes: Span<UInt8>, on connection: ClientConnection) {
     hasBegun = true
+    isRefused = head.status == .serviceUnavailable && refusalCount < Self.refusalCountMax
     isAccepted =
       (head.status == .partialContent || head.status == .ok) && head.contentLength == range.count
     if isAccepted { body.reserveCapacity(range.count) }
@@ -93,7 +101,15 @@ final class SourceInquiry: ResponseReceiver {
   private func end(_ outcome: SourceCheck.Outcome) {
     connection?.close()
     connection = nil
+    guard !isRefused else { return askAgain() }
     owner.learned(InquiryAnswer(check: check, outcome: outcome))
+  }
+
+  private func askAgain() {
+    (isRefused, hasBegun) = (false, false)
+    refusalCount += 1
+    pause = Timer(owner.loop) { [unowned self] in self.begin() }
+    pause?.schedule(after: Self.refusalPause)
   }
 
   /// On a worker.

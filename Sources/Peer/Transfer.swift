@@ -48,6 +48,7 @@ final class Transfer {
   private var observers: [ObjectIdentifier: any TransferObserver] = [:]
   private var wanted: [ObjectIdentifier: PieceRun] = [:]
   private var isInUse = false
+  private var toldHedges = HedgeOutcomes()
   private var timer: Timer?
 
   /// - Parameter isOnDemand: only what readers want is fetched, until `widen`.
@@ -160,6 +161,7 @@ final class Transfer {
       for effect in effects where !isStopped { perform(effect) }
     }
     isStepping = false
+    node.counters.hedged(download, told: &toldHedges)
   }
 
   /// Addresses remembered; beyond it those of peers nothing is going on with are forgotten.

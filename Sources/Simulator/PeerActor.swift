@@ -47,8 +47,7 @@ struct PeerActor: Sendable {
 
   var isLiar: Bool { plan.conduct == .lying }
 
-  /// It is to finish: nothing goes wrong with it.
-  var isExpected: Bool { plan.conduct == .honest || plan.conduct == .leavingWhenDone }
+  var isExpected: Bool { plan.isExpected }
 }
 
 /// What a client asks of a server, in order.

@@ -1,4 +1,5 @@
 import Content
+import Swarm
 
 /// What came of a scenario.
 package struct SimulationReport: Hashable, Sendable {
@@ -26,6 +27,10 @@ package struct SimulationReport: Hashable, Sendable {
   package var peerCopies = 0.0
   package var rejectedPieceCount = 0
   package var refusedRequestCount = 0
+  /// Requests for what another source was late with: those that brought a piece first, those that
+  /// ended without.
+  package var wonHedgeCount = 0
+  package var lostHedgeCount = 0
   /// Responses with pieces under receipt that ended in the middle.
   package var brokenOffCount = 0
   /// Pieces that came from peers which were still receiving them.
@@ -100,6 +105,10 @@ extension World {
     let size = Double(geometry.byteCount)
     report.originCopies = originByteCount / size
     report.peerCopies = peerByteCount / size
+    for peer in peers {
+      report.wonHedgeCount += peer.download.hedges.wonRequestCount
+      report.lostHedgeCount += peer.download.lostHedgeCount
+    }
     report.eventCount = eventCount
     report.virtualTime = now - .zero
     report.traceHash = trace.value

@@ -80,6 +80,9 @@ package struct SimulatedPeer: Hashable, Sendable {
   /// False for a plain `get` that has no listener.
   package var serves = true
 
+  /// It is to finish: nothing goes wrong with it.
+  package var isExpected: Bool { conduct == .honest || conduct == .leavingWhenDone }
+
   package init(upRate: Int, downRate: Int) {
     self.upRate = upRate
     self.downRate = downRate

@@ -203,6 +203,7 @@ extension Download {
       rest.swapAt(Int.random(in: rest.indices, using: &chance), rest.count - 1)
       let index = rest.removeLast()
       guard !offered(index).isDisjoint(with: needed) else { continue }
+      if first == nil, isEnough(index) { return index }
       guard let known = first else {
         first = index
         continue
@@ -220,7 +221,14 @@ extension Download {
     guard let first = holders.randomElement(using: &chance),
       let second = holders.randomElement(using: &chance)
     else { return nil }
-    return better(first, second)
+    return isEnough(first) ? first : better(first, second)
+  }
+
+  /// It alone would send us as much as was said to be enough: then no better one is looked for, and
+  /// the best are left to those who need them.
+  private func isEnough(_ index: Int) -> Bool {
+    guard let target = limits.targetByteRate else { return false }
+    return neighbours[index].byteRate / (neighbours[index].outstandingCount + 1) >= target
   }
 
   /// Who will have sent a piece first: fewer requests before it, more bytes a second, a shorter way.

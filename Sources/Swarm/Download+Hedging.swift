@@ -2,6 +2,10 @@ import Content
 
 /// What was asked for a second time of another source.
 package struct HedgeTally: Hashable, Sendable {
+  /// Second requests.
+  package internal(set) var requestCount = 0
+  /// Of those, the ones that brought a piece before the first source did.
+  package internal(set) var wonRequestCount = 0
   /// Pieces asked for twice.
   package internal(set) var pieceCount = 0
   /// Of those, pieces that came from both.
@@ -34,10 +38,17 @@ extension Download {
       let part = hedgePart(of: run, from: index, countMax: room)
       send(part, to: index, now: now, effects: &effects)
       requests[requests.count - 1].isHedge = true
+      hedges.requestCount += 1
       hedged.insert(part)
       hedges.pieceCount += part.count
       underWay += part.count
     }
+  }
+
+  /// Second requests that are over and brought nothing first.
+  package var lostHedgeCount: Int {
+    let openCount = requests.count { $0.isHedge && !$0.hasWon }
+    return hedges.requestCount - hedges.wonRequestCount - openCount
   }
 
   /// What is left to ask for is no more than what is under way: no source has much to do any more.

@@ -30,7 +30,12 @@ extension Download {
       requests[position].awaits(piece), let index = neighbourIndex(requests[position].source)
     else { return }
     let byteCount = geometry.byteRange(of: piece).count
-    if isOver(piece, besides: requests[position]) { hedges.wastedPieceCount += 1 }
+    if isOver(piece, besides: requests[position]) {
+      hedges.wastedPieceCount += 1
+    } else if requests[position].isHedge, !requests[position].hasWon {
+      requests[position].hasWon = true
+      hedges.wonRequestCount += 1
+    }
     requests[position].next = piece.rawValue + 1
     requests[position].byteCount += byteCount
     neighbours[index].lastProgress = now

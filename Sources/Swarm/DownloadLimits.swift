@@ -12,7 +12,8 @@ package struct DownloadLimits: Hashable, Sendable {
   package var leaseByteCountMin = 128 << 10
   /// Nor are leases of an origin that has sent nothing for this long.
   package var leaseSilence: Duration = .milliseconds(300)
-  /// Bytes a second that are enough: no more sources are tried then; nil for as fast as it goes.
+  /// Bytes a second that are enough: then no more sources are tried, and one that gives as much is
+  /// asked without looking for a better; nil for as fast as it goes.
   package var targetByteRate: Int?
   /// Requests outstanding at one peer: the second hides the round trip.
   package var requestsPerSourceMax = 2

@@ -76,6 +76,8 @@ struct Request: Sendable {
   var firstByte: Instant?
   /// What it asks for was asked of somebody else before.
   var isHedge = false
+  /// It is such a one, and has brought a piece first.
+  var hasWon = false
   /// All it asks for came on other ways: it shows whether its source is there.
   var isProbe = false
 

@@ -3,6 +3,7 @@ import Content
 import Logging
 import Operations
 import Peer
+import Wire
 
 struct GetCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -51,6 +52,9 @@ struct GetCommand: ParsableCommand {
   func validate() throws {
     guard site.utf8.count <= Announce.siteByteCountMax else {
       throw ValidationError("--site has at most \(Announce.siteByteCountMax) bytes")
+    }
+    if output == nil, try parseURL(url).fileName == nil {
+      throw ValidationError("\(url) names no file; say where to write with -o FILE")
     }
     _ = try parseURL(url)
   }

@@ -56,8 +56,8 @@ struct OriginCommand: ParsableCommand {
 
   @Flag(
     help: """
-      Send clients that are not of the swarm to a peer when there is no room for them. What they \
-      get there is not verified.
+      Send clients that are not of the swarm to a peer when there is no room for them (see \
+      --max-plain and --origin-rate). What they get there is not verified.
       """)
   var redirectPlain = false
 

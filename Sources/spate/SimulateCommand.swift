@@ -38,6 +38,13 @@ struct SimulateCommand: ParsableCommand {
   @Option(help: "The origin's uplink.")
   var originUp = RateArgument(argument: "100Mbit")!
 
+  @Option(
+    help: """
+      Copies that the origin may send while peers hold all of it, as of `spate origin`. \
+      [default: no limit]
+      """)
+  var originCopies: Double?
+
   @OptionGroup(title: "Places and times")
   var places: PlaceOptions
 
@@ -62,6 +69,9 @@ struct SimulateCommand: ParsableCommand {
         "--piece is a power of two of at least 16KiB, and a package has at most"
           + " \(Geometry.pieceCountMax) pieces")
     }
+    if let originCopies, !(1...1e6).contains(originCopies) {
+      throw ValidationError("--origin-copies is at least 1")
+    }
     try places.validate(peerCount: peers)
     try faults.validate(peerCount: peers)
   }
@@ -76,6 +86,7 @@ struct SimulateCommand: ParsableCommand {
     var scenario = SimulationScenario(geometry: geometry)
     scenario.seed = seed
     scenario.originUpRate = originUp.byteRate
+    scenario.trackerLimits.originCopiesMax = originCopies
     var plan = SwarmPlan()
     plan.peerCount = peers
     plan.upRate = up.byteRate
@@ -84,6 +95,9 @@ struct SimulateCommand: ParsableCommand {
     faults.apply(to: &scenario, &plan)
     scenario.network.coarsen(peerCount: peers)
     plan.apply(to: &scenario)
+    guard scenario.peers.contains(where: \.isExpected) else {
+      throw fail("with these shares nobody is left to finish", .usage)
+    }
     let started = Clock.now()
     let report = scenario.run()
     let cost = SimulationCost(

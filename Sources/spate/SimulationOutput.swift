@@ -26,6 +26,7 @@ extension SimulationReport {
     text += "peers       \(three(peerCopies)) copies\n"
     text += "rejected    \(rejectedPieceCount) pieces\n"
     text += "refused     \(refusedRequestCount) requests\n"
+    text += "hedged      \(wonHedgeCount) requests won, \(lostHedgeCount) lost\n"
     text += "decisions   \(decisionCount), \(whole(cost.rate(of: decisionCount)))/s\n"
     text += "events      \(eventCount), \(whole(cost.rate(of: eventCount)))/s\n"
     text += "memory      \(Quantities.describe(byteCount: cost.peakByteCount)) at most\n"
@@ -54,6 +55,8 @@ extension SimulationReport {
       json.member("peer_copies", peerCopies)
       json.member("rejected", rejectedPieceCount)
       json.member("refused", refusedRequestCount)
+      json.member("hedges_won", wonHedgeCount)
+      json.member("hedges_lost", lostHedgeCount)
       json.member("arriving", arrivingPieceCount)
       json.member("broken_off", brokenOffCount)
       json.member("announces", announceCount)

@@ -44,5 +44,25 @@ extension EndToEnd {
       #expect(late.rejected == 0)
       #expect(late.from_peers > 0)
     }
+
+    /// All of one site complain: only the origin's own question convicts, and it is asked until it is
+    /// answered.
+    @Test func aCorrupterAtItsUploadLimitIsAskedAgain() throws {
+      let folder = try Folder()
+      try folder.directory("root")
+      let bytes = try folder.writeSample("root/file.bin", byteCount: 2 << 20, seed: 12)
+      let origin = try Origin(folder["root"], in: folder)
+      try origin.manifest("/file.bin")
+      let corrupter = try CorruptPeer(serving: bytes, refusalCount: 4)
+      defer { corrupter.close() }
+      try corrupter.announce(to: origin)
+      let report = try Download(origin.url("/file.bin"), to: "copy", in: folder).finish()
+      #expect(report.rejected > 0)
+      try eventually("the corrupter is convicted") {
+        // Who is silent for long is no longer in the table.
+        try corrupter.announce(to: origin)
+        return try origin.metric("spate_peers_suspended") == 1
+      }
+    }
   }
 }

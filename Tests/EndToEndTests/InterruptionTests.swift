@@ -138,6 +138,32 @@ extension EndToEnd {
       withExtendedLifetime(peers) {}
     }
 
+    /// The new tracker hears from everybody what they hold, and nobody begins anew.
+    @Test func aKilledTrackerThatComesBackKnowsTheSwarm() throws {
+      let killed = try Origin(
+        folder["root"], ["--origin-rate", "8MB/s"], state: "slow", in: folder)
+      try killed.manifest("/file.bin")
+      let downloads = try (0..<4).map {
+        try Download(
+          killed.url("/file.bin"), to: "copy\($0)", ["--seed-for", "60s"], in: folder)
+      }
+      try eventually("all have begun, and a third of a copy is out") {
+        try killed.metric("spate_peers") == 4
+          && killed.sentContentByteCount >= Self.byteCount / 3
+      }
+      killed.program.send(SIGKILL)
+      #expect(try killed.program.wait() == .signal(SIGKILL))
+      let next = try Origin(
+        folder["root"], ["--origin-rate", "8MB/s"], state: "slow",
+        listen: "127.0.0.1:\(killed.port)", in: folder)
+      try eventually("the new one knows them all") { try next.metric("spate_peers") == 4 }
+      for download in downloads {
+        #expect(try download.complete().sha256 == expected)
+        #expect(try sha256(download.path, in: folder) == expected)
+      }
+      #expect(try next.sentContentByteCount < Self.byteCount)
+    }
+
     @Test func theOriginMayGoWhenEachPieceIsOut() throws {
       let downloads = try (0..<5).map {
         try Download(

@@ -125,6 +125,9 @@ extension EndToEnd {
         let result = try Spate.run(["origin", folder["root"]] + arguments, in: folder)
         #expect(result.exit == .code(2), "\(arguments)")
       }
+      for url in ["http://127.0.0.1:1/", "http://127.0.0.1:1/folder/"] {
+        #expect(try Spate.run(["get", url], in: folder).exit == .code(2), "\(url)")
+      }
     }
   }
 }

@@ -47,7 +47,8 @@ extension EndToEnd {
       ["--peers", "0"], ["--piece", "48KiB"], ["--piece", "8KiB"], ["--sites", "30"],
       ["--sites", "2:fast"], ["--slow", "1.5"], ["--churn", "0.7", "--leave", "0.7"],
       ["--churn", "-0.1"], ["--liars", "20"], ["--tracker-down", "1s"], ["--arrivals", "0"],
-      ["--copies-max", "0.5"],
+      ["--copies-max", "0.5"], ["--origin-copies", "0.5"], ["--churn", "1"],
+      ["--peers", "2", "--liars", "1", "--frozen", "1"],
     ])
     func wrongUsageIsRefused(arguments: [String]) throws {
       let result = try Spate.run(["simulate"] + arguments, in: folder)

@@ -1,6 +1,7 @@
 import Content
 import Digests
 import HTTP
+import Operations
 import Posix
 import Reactor
 import Storage
@@ -130,6 +131,41 @@ import Wire
     #expect(transfer.tally.fromPeersByteCount == 0)
     #expect(transfer.tally.fromOriginByteCount == package.bytes.count)
     #expect(complaints.allSatisfy { $0.source == liar })
+    try test.close()
+  }
+
+  @Test func whatASilentPeerOwesIsAskedOfAnotherAndCounted() throws {
+    let loop = try EventLoop()
+    let package = try SamplePackage(byteCount: 65_536)
+    let origin = try FakeOrigin(loop, package)
+    var askedCount = 0
+    let answer = { (request: FakeRequest, connection: ServerConnection) in
+      guard request.path.hasPrefix("/-/package/") else {
+        return OpenBody.start(
+          HaveFrame.preamble + HaveFrame.bitmap(.full(pieceCount: 1)).encode(), on: connection)
+      }
+      askedCount += 1
+      // Whoever is asked first says nothing.
+      if askedCount > 1 { connection.send(package.bytes, for: request) }
+    }
+    let peers = [try FakeServer(loop, answer), try FakeServer(loop, answer)]
+    origin.refer = { _, package in
+      var referral = PackageReferral(package: package.digests.id, pieceCount: 1)
+      referral.sources = peers.enumerated().map { number, peer in
+        Source(
+          peer: PeerID(high: 7, low: UInt64(number)), endpoint: peer.endpoint, heldPieceCount: 1,
+          uploads: UploadLoad(active: 0, limit: 8, byteRate: 0), isNear: true)
+      }
+      return referral
+    }
+    let test = try TestNode(loop, origin: origin.server.url())
+    let transfer = try test.open(package.manifest)
+    let watcher = Self.complete(transfer, loop)
+    #expect(watcher.errors.isEmpty)
+    #expect(try Self.content(of: transfer) == package.bytes)
+    let metrics = test.node.counters.registry.prometheusText()
+    #expect(metrics.contains("spate_hedged_requests_total{outcome=\"won\"} 1\n"))
+    #expect(metrics.contains("spate_hedged_requests_total{outcome=\"lost\"} 0\n"))
     try test.close()
   }
 

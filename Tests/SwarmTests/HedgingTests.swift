@@ -1,4 +1,5 @@
 import Content
+import Simulator
 import Swarm
 import Testing
 
@@ -31,6 +32,53 @@ import Testing
     fixture.tell(.arrived(PieceIndex(0), second.id))
     #expect(fixture.cancels == [first.id])
     #expect(fixture.download.hedges.wastedPieceCount == 0)
+    #expect(fixture.download.hedges.requestCount == 1)
+    #expect(fixture.download.hedges.wonRequestCount == 1)
+    #expect(fixture.download.lostHedgeCount == 0)
+  }
+
+  @Test func aSecondRequestThatComesTooLateIsLost() throws {
+    var fixture = Fixture(pieceCount: 1)
+    fixture.follow([1: [0], 2: [0]])
+    let first = fixture.fetches[0]
+    fixture.tell(.ticked, after: .milliseconds(100))
+    let second = try #require(fixture.fetches.first)
+    #expect(fixture.download.lostHedgeCount == 0)
+    fixture.tell(.arrived(PieceIndex(0), first.id))
+    #expect(fixture.cancels == [second.id])
+    #expect(fixture.download.hedges.wonRequestCount == 0)
+    #expect(fixture.download.lostHedgeCount == 1)
+  }
+
+  @Test func aRefusedSecondRequestIsLostAndTheNextMayWin() throws {
+    var fixture = Fixture(pieceCount: 1)
+    fixture.follow([1: [0], 2: [0], 3: [0]])
+    fixture.tell(.ticked, after: .milliseconds(100))
+    let second = try #require(fixture.fetches.first)
+    fixture.tell(.finished(second.id, .busy(retryAfter: .seconds(1))))
+    let third = try #require(fixture.fetches.first)
+    #expect(fixture.download.lostHedgeCount == 1)
+    fixture.tell(.arrived(PieceIndex(0), third.id))
+    fixture.tell(.verified(PieceIndex(0), third.id))
+    #expect(fixture.download.hedges.requestCount == 2)
+    #expect(fixture.download.hedges.wonRequestCount == 1)
+    #expect(fixture.download.lostHedgeCount == 1)
+  }
+
+  /// What frozen ones owe at the end comes from others, and some of it from both.
+  @Test func aSimulationTellsHowSecondRequestsEnd() {
+    var (wonCount, lostCount) = (0, 0)
+    for seed in UInt64(1)...8 {
+      var scenario = SimulationScenario.equal(
+        count: 10, byteCount: 2 << 20, rate: 12_500_000, seed: seed)
+      scenario.peers[0].conduct = .frozen(at: .milliseconds(120))
+      scenario.peers[1].conduct = .frozen(at: .milliseconds(150))
+      let report = scenario.run()
+      wonCount += report.wonHedgeCount
+      lostCount += report.lostHedgeCount
+    }
+    #expect(wonCount > 0)
+    #expect(lostCount > 0)
   }
 
   /// Two sources with what is left between them, the first of them asked for the last piece after

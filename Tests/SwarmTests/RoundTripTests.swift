@@ -8,12 +8,13 @@ import Testing
 
   /// Two sources that hold everything and send at the same pace, the second of them after `way` more.
   /// - Returns: how many of the later fetches went to the first.
-  private func shareOfTheFirst(way: Duration) throws -> Double {
+  private func shareOfTheFirst(way: Duration, target: Int? = nil) throws -> Double {
     var limits = DownloadLimits()
     limits.requestsPerSourceMax = 1
     limits.runByteCountMin = 1
     limits.runByteCountMax = 1
     limits.sourceCounts = 1...1
+    limits.targetByteRate = target
     var fixture = Fixture(pieceCount: 200, limits: limits)
     fixture.follow([1: Array(0..<200), 2: Array(0..<200)])
     var counts = [0, 0]
@@ -32,6 +33,14 @@ import Testing
 
   @Test func theNearerOfTwoThatAreEquallyFastIsAsked() throws {
     #expect(try shareOfTheFirst(way: .milliseconds(80)) > 0.9)
+  }
+
+  /// A piece a tenth of a second is what each of the two gives.
+  @Test func aTargetSpeedTakesTheFirstThatGivesIt() throws {
+    let given = 10 * Geometry.pieceByteCountMin
+    let enough = try shareOfTheFirst(way: .milliseconds(80), target: given / 2)
+    #expect(enough > 0.3 && enough < 0.7)
+    #expect(try shareOfTheFirst(way: .milliseconds(80), target: given * 2) > 0.9)
   }
 
   @Test func sourcesEquallyFarShareTheWork() throws {

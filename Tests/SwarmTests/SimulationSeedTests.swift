@@ -18,6 +18,28 @@ import Testing
     }
   }
 
+  /// Where all pieces have holders that stay, the origin keeps its operator's budget to the byte.
+  @Test(arguments: UInt64(1)...60) func theOriginKeepsItsBudget(seed: UInt64) {
+    guard let geometry = Geometry(byteCount: 2 << 20) else {
+      preconditionFailure("a package has a size")
+    }
+    var rng = SeededGenerator(seed: seed)
+    var scenario = SimulationScenario(geometry: geometry)
+    scenario.seed = seed
+    var plan = SwarmPlan()
+    plan.peerCount = Int.random(in: 2...12, using: &rng)
+    plan.slowShare = Double.random(in: 0...0.5, using: &rng)
+    if Bool.random(using: &rng) { plan.arrivalRate = 20 }
+    if Bool.random(using: &rng) { plan.siteCount = 2 }
+    let copies = [1, 1.1, 1.5].randomElement(using: &rng)
+    scenario.trackerLimits.originCopiesMax = copies
+    scenario.originCopiesMax = copies
+    plan.apply(to: &scenario)
+    let report = scenario.run()
+    #expect(report.violations == [])
+    #expect(report.failedCount == 0)
+  }
+
   /// Each seed draws another mixture; the last of eight loses its origin.
   static func mixed(_ seed: UInt64) -> SimulationScenario {
     guard let geometry = Geometry(byteCount: 1 << 20) else {

@@ -14,15 +14,19 @@ final class CorruptPeer: Sendable {
   private let geometry: Geometry
   private let bytes: [UInt8]
   private let corrupted = Mutex(0)
+  private let refusalsLeft: Mutex<Int>
   private let sockets = Mutex<[Int32]>([])
 
-  init(serving bytes: [UInt8]) throws {
+  /// - Parameter refusalCount: so many requests of clients that do not say which peer they are, the
+  ///   origin among them, are refused as by a peer at its upload limit.
+  init(serving bytes: [UInt8], refusalCount: Int = 0) throws {
     guard let id = PackageID(hex: packageID(of: bytes)),
       let geometry = Geometry(byteCount: bytes.count)
     else { throw Failure("no package") }
     package = id
     self.geometry = geometry
     self.bytes = bytes
+    refusalsLeft = Mutex(refusalCount)
     (listener, port) = try listenOnLoopback()
     Thread.detachNewThread { self.accept() }
   }
@@ -73,6 +77,8 @@ final class CorruptPeer: Sendable {
         connection.send("\(String(frames.count, radix: 16))\r\n")
         connection.send(frames)
         connection.send("\r\n")
+      } else if !head.contains(where: { $0.lowercased().hasPrefix("spate-peer:") }), refuses() {
+        connection.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
       } else if path == "/-/package/\(package)", let range = requestedRange(head) {
         connection.send(
           "HTTP/1.1 206 Partial Content\r\nContent-Length: \(range.count)\r\n"
@@ -81,6 +87,14 @@ final class CorruptPeer: Sendable {
       } else {
         connection.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
       }
+    }
+  }
+
+  private func refuses() -> Bool {
+    refusalsLeft.withLock { left in
+      guard left > 0 else { return false }
+      left -= 1
+      return true
     }
   }
 
