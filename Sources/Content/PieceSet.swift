@@ -169,9 +169,13 @@ public struct PieceSet: Hashable, Sendable {
 /// The bitmap as bytes: piece 0 is the high bit of the first byte, as in BEP 3.
 extension PieceSet {
   package var bitmap: [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: (pieceCount + 7) / 8)
-    forEach { bytes[$0.rawValue >> 3] |= 0x80 >> UInt8($0.rawValue & 7) }
-    return bytes
+    [UInt8](unsafeUninitializedCapacity: (pieceCount + 7) / 8) { bytes, count in
+      for index in bytes.indices {
+        let byte = UInt8(truncatingIfNeeded: words[index >> 3] >> UInt64((index & 7) * 8))
+        bytes.initializeElement(at: index, to: byte.bitsReversed)
+      }
+      count = bytes.count
+    }
   }
 
   /// Nil when the length is not that of `pieceCount` bits or a spare bit is set.

@@ -43,6 +43,8 @@ extension Download {
   }
 
   /// What is left to ask for is no more than what is under way: no source has much to do any more.
+  // Inlined: a call would copy all of the download.
+  @inline(__always)
   private var isTail: Bool {
     var left = leased.reduce(needed.count) { $0 + $1.run.count }
     for position in requests.indices where !requests[position].isProbe {
@@ -52,6 +54,7 @@ extension Download {
   }
 
   /// The piece a reader stands at, when it is under way.
+  @inline(__always)
   private var awaitedByReader: PieceIndex? {
     for run in wantedRuns {
       let needed = needed.first(from: run.first.rawValue).flatMap { run.contains($0) ? $0 : nil }

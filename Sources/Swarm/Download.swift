@@ -129,6 +129,8 @@ package struct Download: Sendable {
   /// Most of what happens changes no decision. News do when they name a needed piece of a neighbour
   /// that may be asked; a piece of a peer's run does when it is the last, which `finished` says, or
   /// when nothing else is missing. What time changes, ticks bring.
+  // Inlined: a call would copy all of the download.
+  @inline(__always)
   private func matters(_ event: Event) -> Bool {
     switch event {
     case .gained(let peer, let runs):
