@@ -101,7 +101,9 @@ public struct PieceSet: Hashable, Sendable {
     return result
   }
 
-  package func isDisjoint(with other: PieceSet) -> Bool {
+  // In place: a call would retain what both keep their bits in.
+  @inlinable @inline(__always)
+  public func isDisjoint(with other: PieceSet) -> Bool {
     precondition(pieceCount == other.pieceCount, "both sets belong to one package")
     for index in words.indices where words[index] & other.words[index] != 0 { return false }
     return true
