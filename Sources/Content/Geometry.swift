@@ -1,41 +1,41 @@
 /// The place of a piece in its package, from 0.
-package struct PieceIndex: Hashable, Sendable, Comparable {
-  package let rawValue: Int
+public struct PieceIndex: Hashable, Sendable, Comparable {
+  public let rawValue: Int
 
   @inlinable
-  package init(_ rawValue: Int) {
+  public init(_ rawValue: Int) {
     precondition(rawValue >= 0, "a piece has a place from 0")
     self.rawValue = rawValue
   }
 
   @inlinable
-  package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+  public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
   @inlinable
-  package static func == (left: Self, right: Self) -> Bool { left.rawValue == right.rawValue }
+  public static func == (left: Self, right: Self) -> Bool { left.rawValue == right.rawValue }
 }
 
 /// Consecutive pieces: at least one. What one request asks for, one lease grants.
-package struct PieceRun: Hashable, Sendable {
-  package let first: PieceIndex
-  package let count: Int
+public struct PieceRun: Hashable, Sendable {
+  public let first: PieceIndex
+  public let count: Int
 
   @inlinable
-  package init(first: PieceIndex, count: Int) {
+  public init(first: PieceIndex, count: Int) {
     precondition(count > 0, "a run has pieces")
     self.first = first
     self.count = count
   }
 
-  @inlinable package init(_ piece: PieceIndex) { self.init(first: piece, count: 1) }
+  @inlinable public init(_ piece: PieceIndex) { self.init(first: piece, count: 1) }
 
-  @inlinable package var end: Int { first.rawValue + count }
-  @inlinable package var last: PieceIndex { PieceIndex(end - 1) }
-  @inlinable package var indices: Range<Int> { first.rawValue..<end }
-  @inlinable package var pieces: some Sequence<PieceIndex> { indices.lazy.map { PieceIndex($0) } }
+  @inlinable public var end: Int { first.rawValue + count }
+  @inlinable public var last: PieceIndex { PieceIndex(end - 1) }
+  @inlinable public var indices: Range<Int> { first.rawValue..<end }
+  @inlinable public var pieces: some Sequence<PieceIndex> { indices.lazy.map { PieceIndex($0) } }
 
   @inlinable
-  package func contains(_ piece: PieceIndex) -> Bool { indices.contains(piece.rawValue) }
+  public func contains(_ piece: PieceIndex) -> Bool { indices.contains(piece.rawValue) }
 }
 
 /// How a package of a given size is cut: into blocks of 16 KiB, which the tree verifies, and into
@@ -43,15 +43,15 @@ package struct PieceRun: Hashable, Sendable {
 ///
 /// The size alone decides, so two machines never disagree: pieces are 64 KiB and double until there
 /// are at most 8,192 of them.
-package struct Geometry: Hashable, Sendable {
+public struct Geometry: Hashable, Sendable {
   package static let blockByteCount = 16 * 1024
   package static let pieceByteCountMin = 64 * 1024
   package static let pieceCountMax = 8_192
   /// 1 PiB: beyond any file, and far from overflow in every product below.
   package static let byteCountMax = 1 << 50
 
-  package let byteCount: Int
-  package let pieceByteCount: Int
+  public let byteCount: Int
+  public let pieceByteCount: Int
 
   /// Nil when `byteCount` is negative or above `byteCountMax`.
   package init?(byteCount: Int) {
@@ -73,7 +73,7 @@ package struct Geometry: Hashable, Sendable {
     self.pieceByteCount = pieceByteCount
   }
 
-  package var pieceCount: Int { (byteCount + pieceByteCount - 1) / pieceByteCount }
+  @inlinable public var pieceCount: Int { (byteCount + pieceByteCount - 1) / pieceByteCount }
   package var blockCount: Int { (byteCount + Self.blockByteCount - 1) / Self.blockByteCount }
   package var blocksPerPiece: Int { pieceByteCount / Self.blockByteCount }
   package var tree: TreeShape { TreeShape(leafCount: blockCount) }
@@ -84,7 +84,8 @@ package struct Geometry: Hashable, Sendable {
     min(blocksPerPiece.trailingZeroBitCount, tree.height)
   }
 
-  package func contains(_ run: PieceRun) -> Bool { run.end <= pieceCount }
+  @inlinable
+  public func contains(_ run: PieceRun) -> Bool { run.end <= pieceCount }
 
   /// Nil when there is no such piece.
   package func piece(_ index: Int) -> PieceIndex? {

@@ -17,13 +17,14 @@ package struct PackageID: Hashable, Sendable, Comparable, CustomStringConvertibl
 }
 
 /// Names one run of a peer process: 16 bytes drawn at random when it starts. All zero is the origin.
-package struct PeerID: Hashable, Sendable, Comparable, CustomStringConvertible {
+public struct PeerID: Hashable, Sendable, Comparable, CustomStringConvertible {
   package static let byteCount = 16
-  package static let origin = PeerID(high: 0, low: 0)
+  public static let origin = PeerID(high: 0, low: 0)
 
-  package let high, low: UInt64
+  public let high, low: UInt64
 
-  package init(high: UInt64, low: UInt64) {
+  @inlinable
+  public init(high: UInt64, low: UInt64) {
     self.high = high
     self.low = low
   }
@@ -35,7 +36,7 @@ package struct PeerID: Hashable, Sendable, Comparable, CustomStringConvertible {
     low = bigEndianWord(bytes.span, at: 8)
   }
 
-  package static func random(using generator: inout some RandomNumberGenerator) -> PeerID {
+  public static func random(using generator: inout some RandomNumberGenerator) -> PeerID {
     // The origin's id is never drawn: one bit is always set.
     PeerID(high: generator.next() | 1, low: generator.next())
   }
@@ -47,14 +48,14 @@ package struct PeerID: Hashable, Sendable, Comparable, CustomStringConvertible {
     return bytes
   }
 
-  @inlinable package var isOrigin: Bool { high == 0 && low == 0 }
-  package var description: String { Hexadecimal.encode(bytes) }
-  package static func < (left: Self, right: Self) -> Bool {
+  @inlinable public var isOrigin: Bool { high == 0 && low == 0 }
+  public var description: String { Hexadecimal.encode(bytes) }
+  public static func < (left: Self, right: Self) -> Bool {
     (left.high, left.low) < (right.high, right.low)
   }
 
   @inlinable
-  package static func == (left: Self, right: Self) -> Bool {
+  public static func == (left: Self, right: Self) -> Bool {
     left.high == right.high && left.low == right.low
   }
 }

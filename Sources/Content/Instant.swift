@@ -1,28 +1,28 @@
 /// A reading of a monotonic clock, or of a simulator's: the pure rooms are told the time, they
 /// never ask for it.
-package struct Instant: Hashable, Sendable, Comparable {
-  package static let zero = Instant(nanoseconds: 0)
+public struct Instant: Hashable, Sendable, Comparable {
+  public static let zero = Instant(nanoseconds: 0)
 
-  package let nanoseconds: Int64
+  public let nanoseconds: Int64
 
   @inlinable
-  package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+  public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
   /// What lies beyond the clock's ends is moved to them: a wait without end is never over at once.
   @inlinable
-  package static func + (instant: Instant, duration: Duration) -> Instant {
+  public static func + (instant: Instant, duration: Duration) -> Instant {
     let added = duration.nanoseconds
     let (sum, overflow) = instant.nanoseconds.addingReportingOverflow(added)
     return Instant(nanoseconds: overflow ? (added < 0 ? .min : .max) : sum)
   }
 
   @inlinable
-  package static func - (instant: Instant, duration: Duration) -> Instant {
+  public static func - (instant: Instant, duration: Duration) -> Instant {
     Instant(nanoseconds: difference(instant.nanoseconds, duration.nanoseconds))
   }
 
   @inlinable
-  package static func - (later: Instant, earlier: Instant) -> Duration {
+  public static func - (later: Instant, earlier: Instant) -> Duration {
     .nanoseconds(difference(later.nanoseconds, earlier.nanoseconds))
   }
 
@@ -33,30 +33,30 @@ package struct Instant: Hashable, Sendable, Comparable {
   }
 
   @inlinable
-  package static func < (left: Instant, right: Instant) -> Bool {
+  public static func < (left: Instant, right: Instant) -> Bool {
     left.nanoseconds < right.nanoseconds
   }
 
   @inlinable
-  package static func == (left: Instant, right: Instant) -> Bool {
+  public static func == (left: Instant, right: Instant) -> Bool {
     left.nanoseconds == right.nanoseconds
   }
 
   // The standard library's own would ask for `<` through a table, and time is compared everywhere.
   @inlinable
-  package static func > (left: Instant, right: Instant) -> Bool { right < left }
+  public static func > (left: Instant, right: Instant) -> Bool { right < left }
 
   @inlinable
-  package static func <= (left: Instant, right: Instant) -> Bool { !(right < left) }
+  public static func <= (left: Instant, right: Instant) -> Bool { !(right < left) }
 
   @inlinable
-  package static func >= (left: Instant, right: Instant) -> Bool { !(left < right) }
+  public static func >= (left: Instant, right: Instant) -> Bool { !(left < right) }
 }
 
 extension Duration {
   /// Whole nanoseconds; durations beyond 292 years are cut to the nearest representable.
   @inlinable
-  package var nanoseconds: Int64 {
+  public var nanoseconds: Int64 {
     // Those below nine seconds, nearly all, need no division of 128 bits.
     if let few = Int64(exactly: attoseconds) { return few / 1_000_000_000 }
     let (seconds, attoseconds) = components
@@ -65,5 +65,5 @@ extension Duration {
     return overflow || carry ? (seconds < 0 ? .min : .max) : sum
   }
 
-  package var seconds: Double { Double(nanoseconds) / 1e9 }
+  public var seconds: Double { Double(nanoseconds) / 1e9 }
 }

@@ -1,8 +1,13 @@
 /// Which pieces of a package somebody has: one bit a piece.
-package struct PieceSet: Hashable, Sendable {
-  package let pieceCount: Int
-  @usableFromInline package internal(set) var count = 0
+///
+/// Public, like `Instant`, `PeerID` and the names of pieces, though nobody outside needs it: the
+/// compiler takes nothing of a `package` type into another room, and every bit would cost a call.
+public struct PieceSet: Hashable, Sendable {
+  public let pieceCount: Int
+  @usableFromInline var memberCount = 0
   @usableFromInline var words: [UInt64]
+
+  @inlinable public var count: Int { memberCount }
 
   /// The empty set over a package of `pieceCount` pieces.
   package init(pieceCount: Int) {
@@ -17,17 +22,17 @@ package struct PieceSet: Hashable, Sendable {
     precondition((0...Geometry.pieceCountMax).contains(pieceCount), "a package has few pieces")
     self.pieceCount = pieceCount
     words = (0..<(pieceCount + 63) / 64).map { word($0) & Self.mask($0, pieceCount: pieceCount) }
-    count = words.reduce(0) { $0 + $1.nonzeroBitCount }
+    memberCount = words.reduce(0) { $0 + $1.nonzeroBitCount }
   }
 
   package static func full(pieceCount: Int) -> PieceSet {
     PieceSet(pieceCount: pieceCount) { _ in ~0 }
   }
 
-  package var wordCount: Int { words.count }
+  @inlinable public var wordCount: Int { words.count }
 
   /// 64 pieces, the lowest in the lowest bit.
-  package func word(_ index: Int) -> UInt64 { words[index] }
+  @inlinable public func word(_ index: Int) -> UInt64 { words[index] }
 
   /// The bits of a word that stand for pieces.
   private static func mask(_ index: Int, pieceCount: Int) -> UInt64 {
@@ -35,43 +40,46 @@ package struct PieceSet: Hashable, Sendable {
     return rest >= 64 ? ~0 : (1 << UInt64(rest)) - 1
   }
 
-  @inlinable package var isEmpty: Bool { count == 0 }
-  @inlinable package var isFull: Bool { count == pieceCount }
+  @inlinable public var isEmpty: Bool { count == 0 }
+  @inlinable public var isFull: Bool { count == pieceCount }
 
   @inlinable
-  package func contains(_ piece: PieceIndex) -> Bool {
+  public func contains(_ piece: PieceIndex) -> Bool {
     words[piece.rawValue >> 6] & (1 << UInt64(piece.rawValue & 63)) != 0
   }
 
-  package func contains(_ run: PieceRun) -> Bool { run.pieces.allSatisfy { contains($0) } }
+  @inlinable
+  public func contains(_ run: PieceRun) -> Bool { run.pieces.allSatisfy { contains($0) } }
 
   /// True when `piece` was new.
   @inlinable @discardableResult
-  package mutating func insert(_ piece: PieceIndex) -> Bool {
+  public mutating func insert(_ piece: PieceIndex) -> Bool {
     precondition(piece.rawValue < pieceCount, "the piece belongs to the package")
     let bit: UInt64 = 1 << UInt64(piece.rawValue & 63)
     guard words[piece.rawValue >> 6] & bit == 0 else { return false }
     words[piece.rawValue >> 6] |= bit
-    count += 1
+    memberCount += 1
     return true
   }
 
-  package mutating func insert(_ run: PieceRun) {
+  @inlinable
+  public mutating func insert(_ run: PieceRun) {
     for piece in run.pieces { insert(piece) }
   }
 
   /// True when `piece` was there.
   @inlinable @discardableResult
-  package mutating func remove(_ piece: PieceIndex) -> Bool {
+  public mutating func remove(_ piece: PieceIndex) -> Bool {
     precondition(piece.rawValue < pieceCount, "the piece belongs to the package")
     let bit: UInt64 = 1 << UInt64(piece.rawValue & 63)
     guard words[piece.rawValue >> 6] & bit != 0 else { return false }
     words[piece.rawValue >> 6] &= ~bit
-    count -= 1
+    memberCount -= 1
     return true
   }
 
-  package mutating func remove(_ run: PieceRun) {
+  @inlinable
+  public mutating func remove(_ run: PieceRun) {
     for piece in run.pieces { remove(piece) }
   }
 
@@ -93,7 +101,9 @@ package struct PieceSet: Hashable, Sendable {
     return result
   }
 
-  package func isDisjoint(with other: PieceSet) -> Bool {
+  // In place: a call would retain what both keep their bits in.
+  @inlinable @inline(__always)
+  public func isDisjoint(with other: PieceSet) -> Bool {
     precondition(pieceCount == other.pieceCount, "both sets belong to one package")
     for index in words.indices where words[index] & other.words[index] != 0 { return false }
     return true
@@ -117,7 +127,7 @@ package struct PieceSet: Hashable, Sendable {
 
   /// Calls `body` with each member in ascending order.
   @inlinable
-  package func forEach(_ body: (PieceIndex) -> Void) {
+  public func forEach(_ body: (PieceIndex) -> Void) {
     for (wordIndex, word) in words.enumerated() {
       var rest = word
       while rest != 0 {
@@ -150,10 +160,10 @@ package struct PieceSet: Hashable, Sendable {
 
   private mutating func combine(_ other: PieceSet, _ operation: (UInt64, UInt64) -> UInt64) {
     precondition(pieceCount == other.pieceCount, "both sets belong to one package")
-    count = 0
+    memberCount = 0
     for index in words.indices {
       words[index] = operation(words[index], other.words[index])
-      count += words[index].nonzeroBitCount
+      memberCount += words[index].nonzeroBitCount
     }
   }
 }
@@ -161,9 +171,13 @@ package struct PieceSet: Hashable, Sendable {
 /// The bitmap as bytes: piece 0 is the high bit of the first byte, as in BEP 3.
 extension PieceSet {
   package var bitmap: [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: (pieceCount + 7) / 8)
-    forEach { bytes[$0.rawValue >> 3] |= 0x80 >> UInt8($0.rawValue & 7) }
-    return bytes
+    [UInt8](unsafeUninitializedCapacity: (pieceCount + 7) / 8) { bytes, count in
+      for index in bytes.indices {
+        let byte = UInt8(truncatingIfNeeded: words[index >> 3] >> UInt64((index & 7) * 8))
+        bytes.initializeElement(at: index, to: byte.bitsReversed)
+      }
+      count = bytes.count
+    }
   }
 
   /// Nil when the length is not that of `pieceCount` bits or a spare bit is set.

@@ -129,6 +129,8 @@ final class Node {
     keepAliveTimer?.schedule(after: Self.keepAliveInterval)
   }
 
+  deinit { target.node = nil }
+
   /// Starts to serve other peers.
   /// - Returns: where.
   func listen() throws(PeerError) -> [Endpoint] {
@@ -372,9 +374,10 @@ final class Node {
   }
 }
 
-/// Lets mailboxes made before the node find it, without keeping it.
+/// Lets mailboxes made before the node find it, without keeping it. The node takes itself out as it
+/// dies: a weak reference would make every retain of it a slow one.
 private final class NodeReference {
-  weak var node: Node?
+  unowned(unsafe) var node: Node?
 }
 
 /// Why a peer cannot start or go on, in one line for its owner.

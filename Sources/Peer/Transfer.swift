@@ -39,6 +39,8 @@ final class Transfer {
 
   private var download: Download
   private var events = Deque<Download.Event>()
+  /// What the last step wants; kept for its room.
+  private var effects: [Download.Effect] = []
   private var isStepping = false
   /// Answers that were under way still arrive, and start nothing more.
   private var isStopped = false
@@ -61,6 +63,7 @@ final class Transfer {
     download = Download(
       package: stored.id, geometry: stored.geometry, held: stored.verified,
       isOnDemand: isOnDemand, limits: node.limits)
+    asksForArriving = download.asksForArriving
     timer = Timer(node.loop) { [unowned self] in self.feed(.ticked) }
   }
 
@@ -70,7 +73,7 @@ final class Transfer {
   var held: PieceSet { download.held }
   var promised: [PieceRun] { download.promises }
   /// Its pieces are large enough to be passed on before they are whole.
-  var asksForArriving: Bool { download.asksForArriving }
+  let asksForArriving: Bool
   var heldByteCount: Int {
     min(held.count * geometry.pieceByteCount, geometry.byteCount)
   }
@@ -155,11 +158,14 @@ final class Transfer {
     guard !isStepping else { return }
     isStepping = true
     var effects: [Download.Effect] = []
+    swap(&effects, &self.effects)
+    let node = node
     while !isStopped, let next = events.popFirst() {
-      effects.removeAll(keepingCapacity: true)
       download.step(next, now: node.loop.now, rng: &node.random, effects: &effects)
       for effect in effects where !isStopped { perform(effect) }
+      effects.removeAll(keepingCapacity: true)
     }
+    swap(&effects, &self.effects)
     isStepping = false
     node.counters.hedged(download, told: &toldHedges)
   }

@@ -19,7 +19,8 @@ final class Upload: ResponseObserver, BodySource {
   private let slot: PeerID??
   private unowned let node: Node
   private let started: Instant
-  private weak var connection: ServerConnection?
+  /// Until the response has ended. A weak reference would make every retain of it a slow one.
+  private var connection: ServerConnection?
   private var timer: Timer?
   private var sentByteCount = 0
   /// What its connection had sent when the node last looked, and how often that was the same.
@@ -46,6 +47,7 @@ final class Upload: ResponseObserver, BodySource {
   private func release() {
     node.counters.sentContentBytes.add(sentByteCount)
     node.runningUploads[ObjectIdentifier(self)] = nil
+    connection = nil
     if !hasLapsed { giveSlotBack() }
   }
 
@@ -79,8 +81,8 @@ final class Upload: ResponseObserver, BodySource {
     connection.startStreaming(
       layout.status, length: pinned.slice.range.count, source: self
     ) { layout.appendFields(to: &$0) }
-    timer = Timer(node.loop) { [weak self, weak connection] in
-      if let connection { self?.sendSome(on: connection) }
+    timer = Timer(node.loop) { [unowned self] in
+      if let connection = self.connection { self.sendSome(on: connection) }
     }
     sendSome(on: connection)
   }

@@ -1,4 +1,5 @@
 import Content
+import DequeModule
 
 /// Pieces that nobody has yet and some neighbour is about to have, since the origin sends them to it:
 /// asked of it at once, they come block by block behind its own receipt. Where a piece takes long on

@@ -1,5 +1,13 @@
 import Content
 
+/// Neighbours that may be asked, by their places.
+struct Askable: Sendable {
+  /// Nothing is asked of them yet.
+  var fresh: [Int] = []
+  /// Asked already, and to be asked for more.
+  var working: [Int] = []
+}
+
 /// What to fetch next, and from whom.
 extension Download {
   mutating func send(
@@ -48,31 +56,34 @@ extension Download {
   mutating func fetchFromNeighbours(
     now: Instant, chance: inout SeededGenerator, effects: inout [Effect]
   ) {
-    while let (index, run) = choice(now: now, chance: &chance) {
+    var askable = Askable()
+    Swift.swap(&askable, &self.askable)
+    while let (index, run) = choice(now: now, chance: &chance, askable: &askable) {
       send(run, to: index, now: now, effects: &effects)
     }
+    Swift.swap(&askable, &self.askable)
   }
 
-  /// Neighbours that may be asked now: new ones while fewer than the width are at work, and only when
-  /// none of those can be, second requests to those that are. Of more than the width the slowest are
-  /// not asked again; sources far slower than the mean come on top.
-  private func askable(now: Instant) -> (fresh: [Int], working: [Int]) {
-    var (freshCount, workingCount, busyCount) = (0, 0, 0)
+  /// Finds the neighbours that may be asked now: new ones while fewer than the width are at work, and
+  /// only when none of those can be, second requests to those that are. Of more than the width the
+  /// slowest are not asked again; sources far slower than the mean come on top.
+  private func find(_ askable: inout Askable, now: Instant) {
+    askable.fresh.removeAll(keepingCapacity: true)
+    askable.working.removeAll(keepingCapacity: true)
+    var busyCount = 0
     for index in 1..<neighbours.count {
-      let outstanding = neighbours[index].outstandingCount
-      if outstanding > 0 { busyCount += 1 }
+      let isAtWork = neighbours[index].outstandingCount > 0
+      if isAtWork { busyCount += 1 }
       guard mayAsk(index, now: now) else { continue }
-      if outstanding == 0 { freshCount += 1 } else { workingCount += 1 }
+      if isAtWork { askable.working.append(index) } else { askable.fresh.append(index) }
     }
     // Without anybody to ask, who is slow makes no difference.
-    guard freshCount + workingCount > 0 else { return ([], []) }
+    guard !askable.fresh.isEmpty || !askable.working.isEmpty else { return }
     let width = min(width.count + widthToCatchUp, widthBesidesLeases(now: now))
     let atWorkCount = busyCount - (busyCount >= width ? slowCount : 0)
-    let working = workingCount > 0 ? mayBeAsked(now: now) { $0 > 0 } : []
-    if atWorkCount < width {
-      return (freshCount > 0 ? mayBeAsked(now: now) { $0 == 0 } : [], working)
-    }
-    return ([], atWorkCount > width ? withoutSlowest(working, atWorkCount, width) : working)
+    guard atWorkCount >= width else { return }
+    askable.fresh.removeAll(keepingCapacity: true)
+    if atWorkCount > width { removeSlowest(from: &askable.working, atWorkCount, width) }
   }
 
   private func mayAsk(_ index: Int, now: Instant) -> Bool {
@@ -100,11 +111,11 @@ extension Download {
   }
 
   /// Of those at work, who may be asked again when there are too many: the slowest are let go.
-  private func withoutSlowest(_ working: [Int], _ workingCount: Int, _ width: Int) -> [Int] {
+  private func removeSlowest(from working: inout [Int], _ workingCount: Int, _ width: Int) {
     let rates = neighbours.indices.dropFirst().filter { neighbours[$0].outstandingCount > 0 }
       .map { neighbours[$0].byteRate > 0 ? neighbours[$0].byteRate : .max }.sorted()
     let least = rates[min(workingCount - width, rates.count - 1)]
-    return working.filter { neighbours[$0].byteRate == 0 || neighbours[$0].byteRate >= least }
+    working.removeAll { neighbours[$0].byteRate != 0 && neighbours[$0].byteRate < least }
   }
 
   /// Of the neighbours that were measured, bytes a second.
@@ -119,21 +130,26 @@ extension Download {
   }
 
   private func choice(
-    now: Instant, chance: inout SeededGenerator
+    now: Instant, chance: inout SeededGenerator, askable: inout Askable
   ) -> (index: Int, run: PieceRun)? {
     guard !needed.isEmpty else { return nil }
-    let (fresh, working) = askable(now: now)
-    for group in [fresh, working] where !group.isEmpty {
-      if let choice = wantedChoice(among: group, chance: &chance) { return choice }
-      guard let index = source(among: group, chance: &chance) else { continue }
-      var candidates = offered(index)
-      candidates.formIntersection(needed)
-      guard let piece = rarest(among: candidates, prefersPairs: true, chance: &chance) else {
-        continue
-      }
-      return (index, run(around: piece, at: index))
+    find(&askable, now: now)
+    return choice(among: &askable.fresh, chance: &chance)
+      ?? choice(among: &askable.working, chance: &chance)
+  }
+
+  private func choice(
+    among group: inout [Int], chance: inout SeededGenerator
+  ) -> (index: Int, run: PieceRun)? {
+    guard !group.isEmpty else { return nil }
+    if let choice = wantedChoice(among: group, chance: &chance) { return choice }
+    guard let index = source(among: &group, chance: &chance) else { return nil }
+    var candidates = offered(index)
+    candidates.formIntersection(needed)
+    guard let piece = rarest(among: candidates, prefersPairs: true, chance: &chance) else {
+      return nil
     }
-    return nil
+    return (index, run(around: piece, at: index))
   }
 
   /// What a reader waits for comes first, from whoever has it.
@@ -175,17 +191,21 @@ extension Download {
     var best: PieceIndex?
     var bestRank = Int.max
     var tieCount: UInt64 = 0
-    candidates.forEach { piece in
-      let partner = piece.rawValue ^ 1
-      let isSingle =
-        prefersPairs
-        && !(partner < geometry.pieceCount && candidates.contains(PieceIndex(partner)))
-      let rank = Int(availability[piece.rawValue]) * 2 + (isSingle ? 1 : 0)
-      if rank < bestRank {
-        (best, bestRank, tieCount) = (piece, rank, 1)
-      } else if rank == bestRank {
-        tieCount += 1
-        if chance.next() % tieCount == 0 { best = piece }
+    for wordIndex in 0..<candidates.wordCount {
+      let word = candidates.word(wordIndex)
+      var rest = word
+      while rest != 0 {
+        let bit = rest.trailingZeroBitCount
+        rest &= rest - 1
+        let piece = wordIndex << 6 + bit
+        let isSingle = prefersPairs && word & (1 << UInt64(bit ^ 1)) == 0
+        let rank = Int(availability[piece]) * 2 + (isSingle ? 1 : 0)
+        if rank < bestRank {
+          (best, bestRank, tieCount) = (PieceIndex(piece), rank, 1)
+        } else if rank == bestRank {
+          tieCount += 1
+          if chance.next() % tieCount == 0 { best = PieceIndex(piece) }
+        }
       }
     }
     return best
@@ -196,13 +216,13 @@ extension Download {
   /// its few holders, while who has only common ones is idle.
   ///
   /// The better of two drawn at random: always taking the best would send everybody to the same one.
-  private func source(among group: [Int], chance: inout SeededGenerator) -> Int? {
-    var rest = group
+  /// Whoever was drawn is not in the group afterwards.
+  private func source(among group: inout [Int], chance: inout SeededGenerator) -> Int? {
     var first: Int?
-    while !rest.isEmpty {
-      rest.swapAt(Int.random(in: rest.indices, using: &chance), rest.count - 1)
-      let index = rest.removeLast()
-      guard !offered(index).isDisjoint(with: needed) else { continue }
+    while !group.isEmpty {
+      group.swapAt(Int.random(in: group.indices, using: &chance), group.count - 1)
+      let index = group.removeLast()
+      guard offersNeeded(index) else { continue }
       if first == nil, isEnough(index) { return index }
       guard let known = first else {
         first = index

@@ -26,7 +26,9 @@ extension Download {
     let awaited = awaitedByReader
     guard isTail || awaited != nil else { return }
     var underWay = 0
-    for request in requests where request.isHedge { underWay += request.rest.count }
+    for position in requests.indices where requests[position].isHedge {
+      underWay += requests[position].rest.count
+    }
     for request in requests {
       let room = min(limits.hedgeUnderWayMax - underWay, hedgeCountMax - hedges.pieceCount)
       guard room > 0 else { return }
@@ -52,12 +54,18 @@ extension Download {
   }
 
   /// What is left to ask for is no more than what is under way: no source has much to do any more.
+  // Inlined: a call would copy all of the download.
+  @inline(__always)
   private var isTail: Bool {
-    let left = leased.reduce(needed.count) { $0 + $1.run.count }
-    return left <= requests.reduce(0) { $0 + ($1.isProbe ? 0 : $1.rest.count) }
+    var left = leased.reduce(needed.count) { $0 + $1.run.count }
+    for position in requests.indices where !requests[position].isProbe {
+      left -= requests[position].rest.count
+    }
+    return left <= 0
   }
 
   /// The piece a reader stands at, when it is under way.
+  @inline(__always)
   private var awaitedByReader: PieceIndex? {
     for run in wantedRuns {
       let needed = needed.first(from: run.first.rawValue).flatMap { run.contains($0) ? $0 : nil }
@@ -105,10 +113,14 @@ extension Download {
   /// The next moment at which a request will be overdue.
   func nextOverdue(now: Instant) -> Instant? {
     guard hedges.pieceCount < hedgeCountMax, isTail || awaitedByReader != nil else { return nil }
-    return requests.lazy.filter { !$0.isProbe }.filter {
-      self.due($0) > now || self.unhedged(of: $0, now: now) != nil
+    var next: Instant?
+    for request in requests where !request.isProbe {
+      let due = due(request)
+      guard due > now || unhedged(of: request, now: now) != nil else { continue }
+      let moment = max(due, now + limits.hedgePause)
+      next = min(next ?? moment, moment)
     }
-    .map { max(self.due($0), now + limits.hedgePause) }.min()
+    return next
   }
 
   /// What the request still awaits and nobody else was asked for, at its end: its own source goes on

@@ -20,8 +20,8 @@ extension Download {
   var widthToCatchUp: Int {
     var (heldCount, openCount) = (0, 0)
     for index in 1..<neighbours.count
-    where neighbours[index].stream == .open && !neighbours[index].held.isFull {
-      heldCount += neighbours[index].held.count
+    where neighbours[index].stream == .open && !bitmaps[index].isFull {
+      heldCount += bitmaps[index].count
       openCount += 1
     }
     guard openCount > 0 else { return 0 }

@@ -1,4 +1,5 @@
 import Content
+import DequeModule
 
 /// What others have, and whom we follow.
 extension Download {
@@ -12,13 +13,13 @@ extension Download {
     else { return }
     forget(index)
     neighbours[index].stream = .open
-    neighbours[index].held = set
+    bitmaps[index] = set
     set.forEach { availability[$0.rawValue] += 1 }
   }
 
   mutating func hold(_ run: PieceRun, at peer: PeerID) {
     guard let index = neighbourIndex(peer), neighbours[index].stream == .open else { return }
-    for piece in run.pieces where neighbours[index].held.insert(piece) {
+    for piece in run.pieces where bitmaps[index].insert(piece) {
       availability[piece.rawValue] += 1
     }
   }
@@ -27,15 +28,15 @@ extension Download {
     guard let index = neighbourIndex(peer),
       neighbours[index].stream == .open || neighbours[index].isVouchedFor
     else { return }
-    for piece in run.pieces where neighbours[index].held.remove(piece) {
+    for piece in run.pieces where bitmaps[index].remove(piece) {
       availability[piece.rawValue] -= 1
     }
   }
 
   /// Takes what a neighbour holds out of the counts.
   private mutating func forget(_ index: Int) {
-    neighbours[index].held.forEach { availability[$0.rawValue] -= 1 }
-    neighbours[index].held = PieceSet(pieceCount: geometry.pieceCount)
+    bitmaps[index].forEach { availability[$0.rawValue] -= 1 }
+    bitmaps[index] = PieceSet(pieceCount: geometry.pieceCount)
     neighbours[index].isVouchedFor = false
   }
 
@@ -44,6 +45,14 @@ extension Download {
       if promised.count >= PackageReferral.promiseCountMax { promised.removeFirst() }
       promised.append(Promised(holder: peer, run: run, until: until))
     }
+    promiseNotOverBefore = min(promiseNotOverBefore, until)
+  }
+
+  /// Those that are over.
+  mutating func forgetPromises(now: Instant) {
+    guard promiseNotOverBefore <= now else { return }
+    promised.removeAll { $0.until <= now }
+    promiseNotOverBefore = promised.reduce(Instant(nanoseconds: .max)) { min($0, $1.until) }
   }
 
   mutating func haveStreamEnded(
@@ -96,8 +105,9 @@ extension Download {
       if let index = neighbourIndex(source.peer) {
         neighbours[index].source = source
       } else if makeRoom() {
-        neighbours.append(Neighbour(source: source, pieceCount: geometry.pieceCount))
+        neighbours.append(Neighbour(source: source))
         neighbourIDs.append(source.peer)
+        bitmaps.append(PieceSet(pieceCount: geometry.pieceCount))
       }
     }
   }
@@ -112,6 +122,7 @@ extension Download {
     guard let idle else { return false }
     neighbours.remove(at: idle)
     neighbourIDs.remove(at: idle)
+    bitmaps.remove(at: idle)
     return true
   }
 
@@ -140,7 +151,7 @@ extension Download {
       let neighbour = neighbours[$0]
       return neighbour.stream == .open && neighbour.outstandingCount == 0
         && (neighbour.source.isNear || !staysNear)
-        && (neighbour.byteCount == 0 || isShort && neighbour.held.isDisjoint(with: needed))
+        && (neighbour.byteCount == 0 || isShort && bitmaps[$0].isDisjoint(with: needed))
     }
     idle.shuffle(using: &chance)
     for (old, new) in zip(idle, named).prefix(limits.swapCountMax) {
@@ -152,8 +163,9 @@ extension Download {
 
   /// Neighbours that are asked, or could be.
   private var usefulCount: Int {
-    neighbours.count {
-      $0.stream == .open && ($0.outstandingCount > 0 || !$0.held.isDisjoint(with: needed))
+    neighbours.indices.count {
+      neighbours[$0].stream == .open
+        && (neighbours[$0].outstandingCount > 0 || !bitmaps[$0].isDisjoint(with: needed))
     }
   }
 

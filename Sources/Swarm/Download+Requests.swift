@@ -1,4 +1,5 @@
 import Content
+import DequeModule
 
 /// How fetches go.
 extension Download {
@@ -241,7 +242,7 @@ extension Download {
       leased.removeAll { $0.deadline <= now }
       for lease in over { lease.run.pieces.forEach { release($0) } }
     }
-    if promised.contains(where: { $0.until <= now }) { promised.removeAll { $0.until <= now } }
+    forgetPromises(now: now)
     if requests.isEmpty, !isSettled, now - lastArrival >= limits.patience {
       hasGivenUp = true
       effects.append(.gaveUp(.nobodyHasIt))

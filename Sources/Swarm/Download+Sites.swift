@@ -19,15 +19,26 @@ struct SiteRule: Sendable {
 extension Download {
   /// What a neighbour may be asked for, of what it holds.
   func offered(_ index: Int) -> PieceSet {
-    guard site.staysNear, !neighbours[index].source.isNear else { return neighbours[index].held }
-    var pieces = neighbours[index].held
+    guard isFar(index) else { return bitmaps[index] }
+    var pieces = bitmaps[index]
     pieces.formIntersection(site.granted)
     return pieces
   }
 
   func offers(_ piece: PieceIndex, _ index: Int) -> Bool {
-    neighbours[index].held.contains(piece)
-      && (!site.staysNear || neighbours[index].source.isNear || site.granted.contains(piece))
+    bitmaps[index].contains(piece) && (!isFar(index) || site.granted.contains(piece))
+  }
+
+  /// It may be asked for something that is needed.
+  func offersNeeded(_ index: Int) -> Bool {
+    // Without a copy where no rule asks for one: this is looked at for everybody, all the time.
+    isFar(index)
+      ? !offered(index).isDisjoint(with: needed) : !bitmaps[index].isDisjoint(with: needed)
+  }
+
+  /// Only what is to be brought across may be asked of it.
+  private func isFar(_ index: Int) -> Bool {
+    site.staysNear && !neighbours[index].source.isNear
   }
 
   mutating func takeCrossings(_ referral: PackageReferral, now: Instant) {
@@ -48,11 +59,11 @@ extension Download {
     site.granted = PieceSet(pieceCount: geometry.pieceCount)
     for crossing in site.crossings { site.granted.insert(crossing.run) }
     for index in neighbours.indices where neighbours[index].isVouchedFor {
-      neighbours[index].held.subtracting(site.granted).forEach {
-        neighbours[index].held.remove($0)
+      bitmaps[index].subtracting(site.granted).forEach {
+        bitmaps[index].remove($0)
         availability[$0.rawValue] -= 1
       }
-      neighbours[index].isVouchedFor = !neighbours[index].held.isEmpty
+      neighbours[index].isVouchedFor = !bitmaps[index].isEmpty
     }
   }
 
@@ -64,7 +75,7 @@ extension Download {
     else { return }
     for piece in run.pieces where site.granted.contains(piece) {
       neighbours[index].isVouchedFor = true
-      if neighbours[index].held.insert(piece) { availability[piece.rawValue] += 1 }
+      if bitmaps[index].insert(piece) { availability[piece.rawValue] += 1 }
     }
   }
 
@@ -99,7 +110,7 @@ extension Download {
     var wanted = site.granted
     wanted.formIntersection(needed)
     for index in neighbours.indices where !wanted.isEmpty {
-      wanted.subtract(neighbours[index].held)
+      wanted.subtract(bitmaps[index])
     }
     return wanted.isEmpty ? limits.farFollowCountMax : limits.followCountMax
   }

@@ -1,4 +1,5 @@
 import Content
+import DequeModule
 
 /// Where the conversation with the tracker stands.
 struct TrackerTalk: Sendable {
@@ -67,7 +68,7 @@ extension Download {
     learn(referral.sources)
     swap(for: referral.sources, now: now, chance: &chance, effects: &effects)
     for peer in referral.suspended { avoid(peer, now: now, effects: &effects) }
-    promised.removeAll { $0.until <= now }
+    forgetPromises(now: now)
     for promise in referral.promises.reversed() {
       self.promise(
         [promise.run], by: promise.holder, until: now + min(promise.expected, .seconds(30)))
@@ -112,8 +113,11 @@ extension Download {
 
   /// Pieces leased to us that have not arrived.
   var leasedOutstandingCount: Int {
-    leased.reduce(0) { $0 + $1.run.count }
-      + requests.reduce(0) { $0 + ($1.source.isOrigin ? $1.rest.count : 0) }
+    var count = leased.reduce(0) { $0 + $1.run.count }
+    for position in requests.indices where requests[position].source.isOrigin {
+      count += requests[position].rest.count
+    }
+    return count
   }
 
   mutating func announceIfDue(now: Instant, effects: inout [Effect]) {
@@ -171,13 +175,16 @@ extension Download {
       }
     }
     if !isSettled {
+      let silentSince = now - limits.stallTime
+      var progress = Instant(nanoseconds: .max)
       for index in neighbours.indices {
-        if neighbours[index].outstandingCount > 0 {
-          consider(neighbours[index].lastProgress + limits.stallTime)
+        if neighbours[index].outstandingCount > 0, neighbours[index].lastProgress > silentSince {
+          progress = min(progress, neighbours[index].lastProgress)
         }
         consider(neighbours[index].busyUntil)
         consider(neighbours[index].penaltyUntil)
       }
+      consider(progress + limits.stallTime)
       for lease in leased { consider(lease.deadline) }
       if asksForArriving { for promise in promised { consider(promise.notBefore) } }
       if wantedPiece != nil { consider(wantedSince + limits.readerPatience) }

@@ -1,4 +1,5 @@
 package import Content
+import DequeModule
 
 /// Decides for one package what to fetch next and from whom. The shell feeds it events and performs
 /// the effects; it has no clock, no randomness of its own, and does nothing by itself.
@@ -25,11 +26,18 @@ package struct Download: Sendable {
   var neighbours: [Neighbour]
   /// Theirs, at the same places: news come from one of them, and most steps are news.
   var neighbourIDs: [PeerID]
+  /// What they hold, at the same places.
+  var bitmaps: [PieceSet]
+  /// Kept from choice to choice for its room only.
+  var askable = Askable()
   /// No source can have been silent for too long before this.
   var stallNotBefore: Instant = .zero
   /// For each piece, the open have-streams that have it.
   var availability: [UInt16]
-  var promised: [Promised] = []
+  /// The oldest first.
+  var promised = Deque<Promised>()
+  /// No promise is over before this.
+  var promiseNotOverBefore = Instant(nanoseconds: .max)
   var site: SiteRule
   var wantedRuns: [PieceRun] = []
   /// What was asked of two since it was last needed.
@@ -76,8 +84,9 @@ package struct Download: Sendable {
       peer: .origin, endpoint: Endpoint(address: .v4(0), port: 0),
       heldPieceCount: geometry.pieceCount,
       uploads: UploadLoad(active: 0, limit: 0, byteRate: 0), isNear: false)
-    neighbours = [Neighbour(source: origin, pieceCount: geometry.pieceCount)]
+    neighbours = [Neighbour(source: origin)]
     neighbourIDs = [.origin]
+    bitmaps = [PieceSet(pieceCount: geometry.pieceCount)]
   }
 
   /// Takes one event and appends what is to be done to `effects`.
@@ -120,6 +129,8 @@ package struct Download: Sendable {
   /// Most of what happens changes no decision. News do when they name a needed piece of a neighbour
   /// that may be asked; a piece of a peer's run does when it is the last, which `finished` says, or
   /// when nothing else is missing. What time changes, ticks bring.
+  // Inlined: a call would copy all of the download.
+  @inline(__always)
   private func matters(_ event: Event) -> Bool {
     switch event {
     case .gained(let peer, let runs):

@@ -1,6 +1,7 @@
 import Content
 
-/// A source as one download sees it: what it holds, how it has done, when it may be asked.
+/// A source as one download sees it: how it has done, when it may be asked. What it holds is beside
+/// it (`Download.bitmaps`): without references, a look at a neighbour costs nothing but the look.
 struct Neighbour: Sendable {
   enum Stream: Hashable, Sendable {
     /// Not followed; nothing is known of what it holds.
@@ -25,7 +26,6 @@ struct Neighbour: Sendable {
   var lastProgress: Instant = .zero
   /// Bytes a second; 0 when unknown.
   var byteRate = 0
-  var held: PieceSet
   var source: Source
   var lastFinish: Instant = .zero
   var refusalCount = 0
@@ -37,10 +37,7 @@ struct Neighbour: Sendable {
   var untoldByteCount = 0
   var untoldDuration: Duration = .zero
 
-  init(source: Source, pieceCount: Int) {
-    self.source = source
-    held = PieceSet(pieceCount: pieceCount)
-  }
+  init(source: Source) { self.source = source }
 
   var id: PeerID { source.peer }
 
