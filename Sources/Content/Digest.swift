@@ -40,7 +40,8 @@ package struct SHA256Digest: Hashable, Sendable, Comparable, CustomStringConvert
   }
 
   package func append(to bytes: inout [UInt8]) {
-    for word in [a, b, c, d] { appendBigEndian(word, to: &bytes) }
+    let words = (a.bigEndian, b.bigEndian, c.bigEndian, d.bigEndian)
+    withUnsafeBytes(of: words) { bytes.append(contentsOf: $0) }
   }
 
   package var hex: String { Hexadecimal.encode(bytes) }

@@ -27,6 +27,9 @@ extension ServerConnection {
     finishResponse(byteCount, observer: observer, endsConnection: isLast)
   }
 
+  /// What `body` responds leaves when it is over, instead of at the end of the turn.
+  package func sendAtOnce(_ body: () -> Void) { stream.sendAtOnce(body) }
+
   /// A short text for people, with a line break at its end.
   package func respondText(
     _ status: Status, _ text: String, endsConnection: Bool = false,

@@ -18,34 +18,46 @@ extension OriginLoop {
     do throws(WireError) {
       let announce = try Announce.decode(body)
       note(announce.peer, on: connection)
-      let address = connection.remote.address
-      var referral = answer(to: announce, from: address, evenIfUnknown: false)
-      if referral == nil {
-        for report in announce.reports { state.registerIfKnown(report.package) }
-        referral = answer(to: announce, from: address, evenIfUnknown: true)
-      }
-      if let referral { send(referral, head, bytes, connection) }
-      if announce.reports.contains(where: { !$0.complaints.isEmpty }) { beginInquiries() }
+      announces.add(
+        HeardAnnounce(announce, from: connection.remote.address), on: connection,
+        wantsJSON: head.accepts(ContentType.json, in: bytes))
+      // A connection that ends with the answer would be watched for nothing until then.
+      if announces.isFull || !head.keepsAlive { announces.answer() }
     } catch {
       refuse(error, connection)
     }
   }
 
-  /// Nil when the tracker does not know all the packages and is to be told of them first.
-  private func answer(
-    to announce: Announce, from address: IPAddress, evenIfUnknown: Bool
-  ) -> Referral? {
+  /// Answers announces in their order.
+  func answer(_ calls: [AnnounceQueue.Call], _ heard: [HeardAnnounce]) {
     let (now, load, backlog) = (loop.now, originLoad, state.plain.queuedByteCount)
     var generator = generator
-    defer { self.generator = generator }
-    return state.tracker.withLock { tracker in
-      guard evenIfUnknown || announce.reports.allSatisfy({ tracker.knows($0.package) }) else {
-        return nil
+    var referrals: [Referral] = []
+    referrals.reserveCapacity(heard.count)
+    for isSecondTry in [false, true] {
+      let isDone = state.tracker.withLock { tracker in
+        // What the tracker does not know it is told of first.
+        guard isSecondTry || heard.allSatisfy({ tracker.knowsAll(of: $0.announce) }) else {
+          return false
+        }
+        tracker.originLoad = load
+        tracker.originBacklogByteCount = backlog
+        tracker.announce(heard.span, now: now, rng: &generator) { referrals.append($1) }
+        return true
       }
-      tracker.originLoad = load
-      tracker.originBacklogByteCount = backlog
-      return tracker.announce(announce, from: address, now: now, rng: &generator)
+      if isDone { break }
+      for one in heard {
+        for report in one.announce.reports { state.registerIfKnown(report.package) }
+      }
     }
+    self.generator = generator
+    for index in calls.indices {
+      let call = calls[index]
+      call.connection.sendAtOnce {
+        send(referrals[index], asJSON: call.wantsJSON, call.connection)
+      }
+    }
+    if heard.contains(where: { $0.announce.complains }) { beginInquiries() }
   }
 
   func answerReferral(
@@ -66,7 +78,9 @@ extension OriginLoop {
       self.generator = generator
       guard let sources else { return connection.respondText(.notFound, "no such package") }
       let interval = TrackerLimits().interval.lowerBound
-      send(Referral(interval: interval, packages: [sources]), head, bytes, connection)
+      send(
+        Referral(interval: interval, packages: [sources]),
+        asJSON: head.accepts(ContentType.json, in: bytes), connection)
     } catch {
       refuse(error, connection)
     }
@@ -86,11 +100,8 @@ extension OriginLoop {
       byteRate: state.sendByteRate.load(ordering: .relaxed))
   }
 
-  private func send(
-    _ referral: Referral, _ head: RequestHead, _ bytes: Span<UInt8>,
-    _ connection: ServerConnection
-  ) {
-    guard !head.accepts(ContentType.json, in: bytes) else {
+  private func send(_ referral: Referral, asJSON: Bool, _ connection: ServerConnection) {
+    guard !asJSON else {
       return connection.respond(.ok, body: .bytes(referral.json())) {
         HeadWriter.field(.contentType, ContentType.json, to: &$0)
         HeadWriter.field(.cacheControl, "no-store", to: &$0)

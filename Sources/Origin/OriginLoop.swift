@@ -24,6 +24,7 @@ final class OriginLoop: RequestHandler {
     byteCount: FileCache.heldFileByteCountMax, alignment: 16)
   /// Where referrals are written, so that none is allocated.
   var messageBuffer: [UInt8] = []
+  private(set) lazy var announces = AnnounceQueue(self)
   var generator = SeededGenerator(seed: .random(in: .min ... .max))
   /// Responses that others prepare: parts of trees by ticket, manifests that are nearly ready.
   var awaitedTrees: [Int: ServerConnection] = [:]

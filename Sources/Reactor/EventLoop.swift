@@ -34,6 +34,7 @@ package final class EventLoop {
   // Two lists change places, so that work added while one runs waits for the next turn.
   private var endOfTurn: ContiguousArray<any EndOfTurnHandler> = []
   private var endingTurn: ContiguousArray<any EndOfTurnHandler> = []
+  private var beforeEnd: ContiguousArray<any EndOfTurnHandler> = []
   private var onceAtEndOfTurn: [() -> Void] = []
   private var dead: ContiguousArray<AnyObject> = []
   private var attachments: [ObjectIdentifier: AnyObject] = [:]
@@ -92,7 +93,7 @@ package final class EventLoop {
 
   /// Something waits for the end of the next turn, which therefore will not wait for the kernel.
   package var hasWorkForNextTurn: Bool {
-    !(endOfTurn.isEmpty && onceAtEndOfTurn.isEmpty && dead.isEmpty)
+    !(beforeEnd.isEmpty && endOfTurn.isEmpty && onceAtEndOfTurn.isEmpty && dead.isEmpty)
   }
 
   /// The monotonic clock, read at most once per turn.
@@ -119,6 +120,10 @@ package final class EventLoop {
   /// listed twice.
   package func atEndOfTurn(_ handler: any EndOfTurnHandler) { endOfTurn.append(handler) }
 
+  /// Runs the handler's `turnDidEnd` once when the events of this turn are over: what it adds is
+  /// done at the end of the same turn. The caller sees to it that it is not listed twice.
+  package func beforeEndOfTurn(_ handler: any EndOfTurnHandler) { beforeEnd.append(handler) }
+
   package func atEndOfTurn(once body: @escaping () -> Void) { onceAtEndOfTurn.append(body) }
 
   /// Keeps an object until the turn is over: nothing dies in its own callback.
@@ -130,6 +135,11 @@ package final class EventLoop {
   }
 
   private func finishTurn() {
+    if !beforeEnd.isEmpty {
+      let handlers = beforeEnd
+      beforeEnd = []
+      for handler in handlers { handler.turnDidEnd() }
+    }
     if !endOfTurn.isEmpty {
       swap(&endOfTurn, &endingTurn)
       for handler in endingTurn { handler.turnDidEnd() }

@@ -23,6 +23,15 @@ struct BitmapPool: Sendable {
     pages[Int(bitmap) >> Self.pageShift][place(bitmap) + index] = word
   }
 
+  /// 0 where there is none.
+  func likelyWord(_ bitmap: UInt32, _ index: Int) -> UInt64 {
+    bitmap < count && index < wordCount ? word(bitmap, index) : 0
+  }
+
+  mutating func flip(_ bits: UInt64, of bitmap: UInt32, _ index: Int) {
+    pages[Int(bitmap) >> Self.pageShift][place(bitmap) + index] ^= bits
+  }
+
   /// One with all its words as given.
   mutating func take(_ word: (Int) -> UInt64) -> UInt32 {
     let bitmap: UInt32

@@ -70,6 +70,9 @@ struct Member: Keyed {
     return Int(flags / Self.answerStep)
   }
 
+  /// Something is leased to it, or it brings something into its site.
+  var isAwaiting: Bool { !leases.isEmpty || !crossings.isEmpty }
+
   func hasLeased(_ piece: PieceIndex) -> Bool {
     leases.contains { $0.run.contains(piece) }
   }

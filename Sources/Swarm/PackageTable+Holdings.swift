@@ -29,37 +29,43 @@ extension PackageTable {
     PieceSet(pieceCount: pieceCount) { word($0, at: index) }
   }
 
-  /// True when `piece` was new.
-  mutating func insert(_ piece: PieceIndex, at index: Int) -> Bool {
-    guard !holds(piece, at: index) else { return false }
+  /// Adds pieces of one word, none of which the member holds.
+  mutating func insert(_ pieces: UInt64, _ wordIndex: Int, at index: Int) {
     if members[index].bitmap == BitmapPool.none {
       members[index].bitmap = bitmaps.take { _ in 0 }
     }
-    let bitmap = members[index].bitmap
-    let wordIndex = piece.rawValue >> 6
-    bitmaps.setWord(bitmap, wordIndex, bitmaps.word(bitmap, wordIndex) | Self.bit(piece))
-    members[index].heldCount += 1
+    bitmaps.flip(pieces, of: members[index].bitmap, wordIndex)
+    members[index].heldCount += pieces.nonzeroBitCount
     if isFull(index) {
       dropBitmap(of: index)
       seedCount += 1
     }
-    return true
   }
 
-  /// True when `piece` was there.
-  mutating func remove(_ piece: PieceIndex, at index: Int) -> Bool {
-    guard holds(piece, at: index) else { return false }
+  /// Takes out pieces of one word, all of which the member holds.
+  mutating func remove(_ pieces: UInt64, _ wordIndex: Int, at index: Int) {
     if members[index].bitmap == BitmapPool.none {
       let full = PieceSet.full(pieceCount: pieceCount)
       members[index].bitmap = bitmaps.take { full.word($0) }
       seedCount -= 1
     }
-    let bitmap = members[index].bitmap
-    let wordIndex = piece.rawValue >> 6
-    bitmaps.setWord(bitmap, wordIndex, bitmaps.word(bitmap, wordIndex) & ~Self.bit(piece))
-    members[index].heldCount -= 1
+    bitmaps.flip(pieces, of: members[index].bitmap, wordIndex)
+    members[index].heldCount -= pieces.nonzeroBitCount
     if members[index].heldCount == 0 { dropBitmap(of: index) }
-    return true
+  }
+
+  /// Calls `body` with each word that the run has pieces in, and those pieces.
+  static func forEachWord(
+    of run: PieceRun, _ body: (_ pieces: UInt64, _ wordIndex: Int) -> Void
+  ) {
+    var start = run.first.rawValue
+    while start < run.end {
+      let wordIndex = start >> 6
+      let end = min(run.end, (wordIndex + 1) << 6)
+      let below: UInt64 = end & 63 == 0 ? ~0 : 1 << UInt64(end & 63) - 1
+      body(below & ~0 << UInt64(start & 63), wordIndex)
+      start = end
+    }
   }
 
   static func forEachPiece(

@@ -81,6 +81,10 @@ struct PackageTable: Sendable {
     positions.first(hash: UInt64(slot)) { members[Int($0)].slot == slot }.map { Int($0) }
   }
 
+  func isMember(_ slot: UInt32, at index: Int) -> Bool {
+    index < members.count && members[index].slot == slot
+  }
+
   func holderCount(of piece: PieceIndex) -> Int { Int(holderCounts[piece.rawValue]) }
   func leaseCount(of piece: PieceIndex) -> Int { Int(leaseCounts[piece.rawValue]) }
 
@@ -170,8 +174,8 @@ struct PackageTable: Sendable {
   mutating func replaceHoldings(_ held: PieceSet, at index: Int) {
     for wordIndex in 0..<held.wordCount {
       let (old, new) = (word(wordIndex, at: index), held.word(wordIndex))
-      Self.forEachPiece(of: old & ~new, wordIndex) { evicted($0, at: index) }
-      Self.forEachPiece(of: new & ~old, wordIndex) { gained($0, at: index) }
+      if old & ~new != 0 { evict(old & ~new, wordIndex, at: index) }
+      if new & ~old != 0 { gain(new & ~old, wordIndex, at: index) }
     }
     members[index].isKnown = true
     finishUpdate(at: index)
@@ -180,31 +184,52 @@ struct PackageTable: Sendable {
   /// Runs outside the package are ignored.
   mutating func change(gained: [PieceRun], evicted: [PieceRun], at index: Int) {
     for run in evicted where run.end <= pieceCount {
-      for piece in run.indices { self.evicted(PieceIndex(piece), at: index) }
+      Self.forEachWord(of: run) { pieces, wordIndex in
+        let old = pieces & word(wordIndex, at: index)
+        if old != 0 { evict(old, wordIndex, at: index) }
+      }
     }
     for run in gained where run.end <= pieceCount {
-      for piece in run.indices { self.gained(PieceIndex(piece), at: index) }
+      Self.forEachWord(of: run) { pieces, wordIndex in
+        let new = pieces & ~word(wordIndex, at: index)
+        if new != 0 { gain(new, wordIndex, at: index) }
+      }
     }
     finishUpdate(at: index)
   }
 
-  private mutating func gained(_ piece: PieceIndex, at index: Int) {
-    guard insert(piece, at: index), members[index].isCounted else { return }
-    let site = members[index].site
-    if members[index].hasLeased(piece) { changeLeases(of: piece, by: -1, at: index) }
-    if members[index].isBringing(piece) { sites.changeUnderway(of: piece, in: site, by: -1) }
-    changeHolders(of: piece, by: 1, in: site)
+  /// Pieces of one word that the member did not hold.
+  private mutating func gain(_ pieces: UInt64, _ wordIndex: Int, at index: Int) {
+    insert(pieces, wordIndex, at: index)
+    guard members[index].isCounted else { return }
+    recount(pieces, wordIndex, held: 1, at: index)
     if isFull(index) { askerCount -= 1 }
   }
 
-  private mutating func evicted(_ piece: PieceIndex, at index: Int) {
+  /// Pieces of one word that the member held.
+  private mutating func evict(_ pieces: UInt64, _ wordIndex: Int, at index: Int) {
     let wasFull = isFull(index)
-    guard remove(piece, at: index), members[index].isCounted else { return }
+    remove(pieces, wordIndex, at: index)
+    guard members[index].isCounted else { return }
     if wasFull { askerCount += 1 }
+    recount(pieces, wordIndex, held: -1, at: index)
+  }
+
+  private mutating func recount(
+    _ pieces: UInt64, _ wordIndex: Int, held step: Int, at index: Int
+  ) {
     let site = members[index].site
-    if members[index].hasLeased(piece) { changeLeases(of: piece, by: 1, at: index) }
-    if members[index].isBringing(piece) { sites.changeUnderway(of: piece, in: site, by: 1) }
-    changeHolders(of: piece, by: -1, in: site)
+    // Of most members nothing is under way, and they have many pieces.
+    let isAwaiting = members[index].isAwaiting
+    Self.forEachPiece(of: pieces, wordIndex) { piece in
+      if isAwaiting {
+        if members[index].hasLeased(piece) { changeLeases(of: piece, by: -step, at: index) }
+        if members[index].isBringing(piece) {
+          sites.changeUnderway(of: piece, in: site, by: -step)
+        }
+      }
+      changeHolders(of: piece, by: step, in: site)
+    }
   }
 
   private mutating func finishUpdate(at index: Int) {

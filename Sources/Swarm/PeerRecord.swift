@@ -42,17 +42,19 @@ struct PeerRecord: Keyed {
   var endpoint: Endpoint
   /// Told apart from whoever had the same slot before.
   let generation: UInt32
+  private var uploadByteRate = 0
   /// Bytes that others say it sent them.
   var servedByteCount = 0
   /// The last peers that got bytes from it, the oldest first.
   private var endorserSlots = InlineArray<8, UInt32>(repeating: 0)
-  private var uploadByteRate = 0
   /// Dropped when nothing is heard until then.
   var deadline: Instant
   /// Bytes a second of the origin's responses to it; 0 when unknown.
   var originRate = 0
   /// The table it joined last; its members know the one before.
   var firstTable = PeerRecord.noTable
+  /// Where it was last found among the members of a package: with most packages it is the same.
+  var memberIndex: UInt32 = 0
   /// Kept connections that the origin has with it.
   var connectionCount: UInt32 = 0
 
@@ -78,6 +80,23 @@ struct PeerRecord: Keyed {
 
   mutating func set(_ flag: Flags, _ isSet: Bool) {
     if isSet { flags.insert(flag) } else { flags.remove(flag) }
+  }
+
+  /// It has announced itself.
+  mutating func heard(_ announce: Announce, deadline: Instant) {
+    uploads = announce.uploads
+    set(.speaksTLS, announce.speaksTLS)
+    self.deadline = deadline
+    flags.remove(.isAway)
+  }
+
+  /// It has sent bytes to the reporter, who measured the rate if there were enough.
+  mutating func delivered(_ byteCount: Int, to reporter: UInt32, rate: Int?) {
+    servedByteCount &+= byteCount
+    guard let rate else { return }
+    servedRate = smoothed(servedRate, rate)
+    flags.insert(.isProven)
+    endorse(reporter)
   }
 
   func isCalled(_ peer: PeerID) -> Bool { id.high == peer.high && id.low == peer.low }

@@ -9,6 +9,33 @@ extension Tracker {
     _ announce: Announce, from address: IPAddress, now: Instant,
     rng: inout some RandomNumberGenerator
   ) -> Referral {
+    var referral = Referral(interval: interval, packages: [])
+    let heard = [HeardAnnounce(announce, from: address)]
+    self.announce(heard.span, now: now, rng: &rng) { referral = $1 }
+    return referral
+  }
+
+  /// Takes several in their order, each as if it came alone, and tells the answer to each. In one
+  /// go they cost less.
+  package mutating func announce(
+    _ heard: Span<HeardAnnounce>, now: Instant, rng: inout some RandomNumberGenerator,
+    answer: (_ index: Int, Referral) -> Void
+  ) {
+    var named = prepare(heard)
+    for index in heard.indices {
+      answer(
+        index,
+        take(
+          heard[index].announce, from: heard[index].address, &named, now: now, rng: &rng))
+    }
+  }
+
+  private mutating func take(
+    _ announce: Announce, from address: IPAddress, _ named: inout NamedPeers, now: Instant,
+    rng: inout some RandomNumberGenerator
+  ) -> Referral {
+    let end = named.end(of: announce)
+    defer { named.skip(to: end) }
     announceCount &+= 1
     expire(now: now)
     guard !announce.peer.isOrigin else { return Referral(interval: interval, packages: []) }
@@ -20,7 +47,7 @@ extension Tracker {
       }
       return Referral(interval: interval, packages: [])
     }
-    guard let slot = admit(announce, from: address, now: now) else {
+    guard let slot = admit(announce, hash: named.next(), from: address, now: now) else {
       let parts = announce.reports.compactMap {
         sources(of: $0.package, for: address, site: announce.site, now: now, rng: &rng)
       }
@@ -28,23 +55,29 @@ extension Tracker {
     }
     var parts: [PackageReferral] = []
     parts.reserveCapacity(min(announce.reports.count, Announce.reportCountMax))
-    for report in announce.reports.prefix(Announce.reportCountMax) {
-      guard let tableIndex = tableIndices[report.package],
-        tables[tableIndex].pieceCount == report.pieceCount
-      else { continue }
-      parts.append(take(report, slot: slot, tableIndex: tableIndex, now: now, rng: &rng))
+    let reports = announce.reports.span.extracting(first: Announce.reportCountMax)
+    for index in reports.indices {
+      guard let tableIndex = tableIndex(of: reports[index].package),
+        tables[tableIndex].pieceCount == reports[index].pieceCount
+      else {
+        named.skip(reports[index].deliveryCount)
+        continue
+      }
+      parts.append(
+        take(reports[index], &named, slot: slot, tableIndex: tableIndex, now: now, rng: &rng))
     }
     return Referral(interval: interval, packages: parts)
   }
 
   private mutating func take(
-    _ report: PackageReport, slot: UInt32, tableIndex: Int, now: Instant,
-    rng: inout some RandomNumberGenerator
+    _ report: PackageReport, _ named: inout NamedPeers, slot: UInt32, tableIndex: Int,
+    now: Instant, rng: inout some RandomNumberGenerator
   ) -> PackageReferral {
     let (index, isNew) = join(slot, tableIndex)
     tables[tableIndex].take(report.holdings, at: index)
-    for delivery in report.deliveries.prefix(PackageReport.deliveryCountMax) {
-      take(delivery, from: slot, tableIndex: tableIndex)
+    let deliveries = report.deliveries.span.extracting(first: PackageReport.deliveryCountMax)
+    for index in deliveries.indices {
+      take(deliveries[index], hash: named.next(), from: slot, tableIndex: tableIndex)
     }
     for complaint in report.complaints.prefix(PackageReport.complaintCountMax) {
       take(complaint, from: slot, tableIndex: tableIndex, now: now)
@@ -83,12 +116,26 @@ extension Tracker {
   /// The peer's place in the table, and whether it was given one only now.
   private mutating func join(_ slot: UInt32, _ tableIndex: Int) -> (index: Int, isNew: Bool) {
     tables[tableIndex].announceCount &+= 1
-    if let known = tables[tableIndex].index(of: slot) { return (known, false) }
+    let likely = Int(peers[Int(slot)].memberIndex)
+    if tables[tableIndex].isMember(slot, at: likely) { return (likely, false) }
+    let known = tables[tableIndex].index(of: slot)
+    let index = known ?? enter(slot, tableIndex)
+    peers[Int(slot)].memberIndex = UInt32(index)
+    return (index, known == nil)
+  }
+
+  private mutating func enter(_ slot: UInt32, _ tableIndex: Int) -> Int {
     let peer = peers[Int(slot)]
-    let index = tables[tableIndex].join(
-      slot: slot, isServing: peer.isServing, site: peer.siteKey, nextTable: peer.firstTable)
     peers[Int(slot)].firstTable = UInt32(tableIndex)
-    return (index, true)
+    return tables[tableIndex].join(
+      slot: slot, isServing: peer.isServing, site: peer.siteKey, nextTable: peer.firstTable)
+  }
+
+  /// All the packages are registered.
+  package mutating func knowsAll(of announce: Announce) -> Bool {
+    let reports = announce.reports.span
+    for index in reports.indices where !knows(reports[index].package) { return false }
+    return true
   }
 
   private mutating func promises(
@@ -101,6 +148,14 @@ extension Tracker {
         holder: holder.id, run: grant.run,
         expected: max(.milliseconds(1), grant.expected - now))
     }
+  }
+}
+
+extension Announce {
+  package var complains: Bool {
+    let reports = reports.span
+    for index in reports.indices where !reports[index].complaints.isEmpty { return true }
+    return false
   }
 }
 

@@ -40,6 +40,9 @@ extension Tracker {
       for number in 0..<sampleCount {
         sample[number].look(at: tables[tableIndex].members[Int(sample[number].member)])
       }
+      for number in 0..<sampleCount {
+        sample[number].look(at: peers[Int(sample[number].slot)])
+      }
       return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: sampleCount) { keys in
         var keyCount = 0
         for number in 0..<sampleCount where sample[number].isCounted {
@@ -92,6 +95,8 @@ extension Tracker {
     private(set) var slot: UInt32 = 0
     private var heldPieceCount: UInt16 = 0
     private(set) var isCounted = false
+    private var peerFlags: PeerRecord.Flags = []
+    private var port: UInt16 = 0
 
     init(member: UInt32) { self.member = member }
 
@@ -101,6 +106,12 @@ extension Tracker {
       slot = member.slot
       heldPieceCount = UInt16(member.heldCount)
       isCounted = member.isCounted
+    }
+
+    /// Only reads both ends of what `rank` looks at, so that it is near then.
+    mutating func look(at peer: borrowing PeerRecord) {
+      peerFlags = peer.flags
+      port = peer.endpoint.port
     }
 
     static func key(_ rank: UInt64, _ chance: UInt64, _ number: Int) -> UInt64 {

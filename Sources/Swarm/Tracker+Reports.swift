@@ -4,25 +4,23 @@ package import Content
 extension Tracker {
   /// What arrived says more of a line than what was handed to a kernel, so the origin's own
   /// responses are measured at their other end too.
-  mutating func take(_ delivery: Delivery, from reporter: UInt32, tableIndex: Int) {
+  mutating func take(
+    _ delivery: Delivery, hash: UInt64, from reporter: UInt32, tableIndex: Int
+  ) {
     let rate = byteRate(byteCount: delivery.byteCount, duration: delivery.duration)
     if delivery.source.isOrigin {
       guard let rate else { return }
       peers[Int(reporter)].originRate = smoothed(peers[Int(reporter)].originRate, rate)
       return
     }
-    guard let slot = slot(of: delivery.source), slot != reporter else { return }
-    if let rate {
-      let old = peers[Int(slot)].servedRate
-      peers[Int(slot)].servedRate = smoothed(old, rate)
-      peers[Int(slot)].flags.insert(.isProven)
-      peers[Int(slot)].endorse(reporter)
-      raise(slot)
-      servedRate = smoothed(servedRate, rate)
-    }
+    guard let slot = slot(of: delivery.source, hash: hash), slot != reporter else { return }
     // For the lists of the most used: nothing is decided by it.
     let byteCount = min(delivery.byteCount, tables[tableIndex].geometry.byteCount)
-    peers[Int(slot)].servedByteCount &+= byteCount
+    peers[Int(slot)].delivered(byteCount, to: reporter, rate: rate)
+    if let rate {
+      if !peers[Int(slot)].flags.isDisjoint(with: [.isMarked, .isDown]) { raise(slot) }
+      servedRate = smoothed(servedRate, rate)
+    }
     tables[tableIndex].peerByteCount &+= byteCount
     peerByteCount &+= byteCount
   }

@@ -15,6 +15,7 @@ package struct Tracker: Sendable {
   var tables: [PackageTable] = []
   var tableIndices: [PackageID: Int] = [:]
   private var freeTables: [Int] = []
+  private var lastTable = 0
   var peers = Pages<PeerRecord>()
   private var slots = PositionTable()
   private var freeSlots: [UInt32] = []
@@ -37,6 +38,8 @@ package struct Tracker: Sendable {
   var suspendedSlots: [UInt32] = []
   /// Mean speed of uploads between peers, bytes a second: what the slow are slow against.
   var servedRate = 0
+  /// What was read only to have it near: without it the reads would be left out.
+  var touched: UInt64 = 0
 
   /// How often to report, and after which silence a peer is dropped: the more peers, the less often.
   private struct Pace: Sendable {
@@ -99,7 +102,17 @@ package struct Tracker: Sendable {
     }
   }
 
-  package func knows(_ id: PackageID) -> Bool { tableIndices[id] != nil }
+  package mutating func knows(_ id: PackageID) -> Bool { tableIndex(of: id) != nil }
+
+  /// Mostly it is the one that was asked for before.
+  mutating func tableIndex(of id: PackageID) -> Int? {
+    if lastTable < tables.count, tables[lastTable].id == id, tables[lastTable].isPresent {
+      return lastTable
+    }
+    guard let index = tableIndices[id] else { return nil }
+    lastTable = index
+    return index
+  }
 
   /// The packages that are registered.
   package var packageIDs: [PackageID] {
@@ -110,9 +123,13 @@ package struct Tracker: Sendable {
 
   var peerCount: Int { slots.count }
 
-  func slot(of peer: PeerID) -> UInt32? {
-    slots.first(hash: peer.keyHash) { peers[Int($0)].isCalled(peer) }
+  func slot(of peer: PeerID) -> UInt32? { slot(of: peer, hash: peer.keyHash) }
+
+  func slot(of peer: PeerID, hash: UInt64) -> UInt32? {
+    slots.first(hash: hash) { peers[Int($0)].isCalled(peer) }
   }
+
+  func likelySlot(hash: UInt64) -> UInt32 { slots.likely(hash: hash) }
 
   func place(of slot: UInt32) -> PeerPlace {
     let site = peers[Int(slot)].site
@@ -139,10 +156,12 @@ package struct Tracker: Sendable {
   /// The announcer's slot, brought up to date; nil when the table is full, or when the origin has a
   /// connection with the peer of that name at another address: names are public, so whoever uses one
   /// could have that peer's leases, and send all who are referred to it elsewhere.
-  mutating func admit(_ announce: Announce, from address: IPAddress, now: Instant) -> UInt32? {
+  mutating func admit(
+    _ announce: Announce, hash: UInt64, from address: IPAddress, now: Instant
+  ) -> UInt32? {
     let endpoint = Endpoint(address: address.unmapped, port: announce.port)
     let deadline = now + pace.silenceMax
-    guard let slot = slot(of: announce.peer) else {
+    guard let slot = slot(of: announce.peer, hash: hash) else {
       return enter(announce, at: endpoint, deadline: deadline)
     }
     let index = Int(slot)
@@ -153,11 +172,8 @@ package struct Tracker: Sendable {
     if peers[index].endpoint != endpoint || !labels.isText(peers[index].site, announce.site) {
       move(slot, to: endpoint, label: announce.site)
     }
-    peers[index].uploads = announce.uploads
-    peers[index].set(.speaksTLS, announce.speaksTLS)
-    peers[index].deadline = deadline
-    peers[index].flags.remove(.isAway)
-    if peers[index].flags.contains(.isMarked) || peers[index].flags.contains(.isDown) {
+    peers[index].heard(announce, deadline: deadline)
+    if !peers[index].flags.isDisjoint(with: [.isMarked, .isDown]) {
       let isProven = peers[index].flags.contains(.isProven)
       let mayRise =
         peers[index].flags.contains(.isDown)

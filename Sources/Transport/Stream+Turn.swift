@@ -50,6 +50,13 @@ extension Stream: WatchHandler, EndOfTurnHandler {
     if case .open = state, !isReadingPaused, !hasSeenEnd { watchReading() }
   }
 
+  /// What is sent in `body` leaves when it is over.
+  package func sendAtOnce(_ body: () -> Void) {
+    let settles = beginEvent()
+    body()
+    if settles { settle() }
+  }
+
   /// What an event brings is sent before the next one's, while it is at hand and so that a thousand
   /// connections need one buffer; what comes otherwise, at the end of the turn.
   /// - Returns: whether `settle` is to follow; not when the end of the turn will see to it.

@@ -195,12 +195,24 @@ struct MessageWriter {
     bytes.append(UInt8(truncatingIfNeeded: rest))
   }
 
+  /// The message; nothing is left of it here.
+  mutating func take() -> [UInt8] {
+    var taken: [UInt8] = []
+    swap(&taken, &bytes)
+    return taken
+  }
+
   mutating func port(_ port: UInt16) {
     bytes.append(UInt8(port >> 8))
     bytes.append(UInt8(truncatingIfNeeded: port))
   }
 
   mutating func word(_ word: UInt64) {
+    withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) }
+  }
+
+  /// Four bytes, highest first.
+  mutating func halfWord(_ word: UInt32) {
     withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) }
   }
 

@@ -17,10 +17,10 @@ extension Referral {
   package func encode(into bytes: inout [UInt8]) {
     var writer = MessageWriter(.referral, reusing: &bytes)
     writer.duration(interval)
-    let packages = packages.prefix(Self.packageCountMax)
+    let packages = packages.span.extracting(first: Self.packageCountMax)
     writer.number(packages.count)
-    for package in packages { package.write(to: &writer) }
-    bytes = writer.bytes
+    for index in packages.indices { packages[index].write(to: &writer) }
+    bytes = writer.take()
   }
 
   package static func decode(_ bytes: Span<UInt8>) throws(WireError) -> Referral {
@@ -52,27 +52,30 @@ extension PackageReferral {
     writer.number(pieceCount)
     writer.byte(
       (wantsWhole ? Self.wantsWholeFlag : 0) | (staysNear ? Self.staysNearFlag : 0))
-    for leases in [leases, crossings] {
-      let leases = leases.prefix(Self.leaseCountMax)
-      writer.number(leases.count)
-      for lease in leases {
-        writer.run(lease.run)
-        writer.duration(lease.term)
-      }
-    }
-    let sources = sources.prefix(Self.sourceCountMax)
+    Self.write(leases, to: &writer)
+    Self.write(crossings, to: &writer)
+    let sources = sources.span.extracting(first: Self.sourceCountMax)
     writer.number(sources.count)
-    for source in sources { source.write(to: &writer) }
-    let promises = promises.prefix(Self.promiseCountMax)
+    for index in sources.indices { sources[index].write(to: &writer) }
+    let promises = promises.span.extracting(first: Self.promiseCountMax)
     writer.number(promises.count)
-    for promise in promises {
-      writer.peer(promise.holder)
-      writer.run(promise.run)
-      writer.duration(promise.expected)
+    for index in promises.indices {
+      writer.peer(promises[index].holder)
+      writer.run(promises[index].run)
+      writer.duration(promises[index].expected)
     }
-    let suspended = suspended.prefix(Self.suspendedCountMax)
+    let suspended = suspended.span.extracting(first: Self.suspendedCountMax)
     writer.number(suspended.count)
-    for peer in suspended { writer.peer(peer) }
+    for index in suspended.indices { writer.peer(suspended[index]) }
+  }
+
+  private static func write(_ leases: [Lease], to writer: inout MessageWriter) {
+    let leases = leases.span.extracting(first: leaseCountMax)
+    writer.number(leases.count)
+    for index in leases.indices {
+      writer.run(leases[index].run)
+      writer.duration(leases[index].term)
+    }
   }
 
   init(_ reader: inout MessageReader, _ bytes: Span<UInt8>) throws(WireError) {
@@ -145,9 +148,7 @@ extension Source {
     switch endpoint.address {
     case .v4(let word):
       writer.byte(flags)
-      for shift in stride(from: 24, through: 0, by: -8) {
-        writer.byte(UInt8(truncatingIfNeeded: word >> UInt32(shift)))
-      }
+      writer.halfWord(word)
     case .v6(let high, let low):
       writer.byte(flags | Self.isVersion6Flag)
       writer.word(high)

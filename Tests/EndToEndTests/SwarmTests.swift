@@ -1,10 +1,36 @@
+import Content
 import Foundation
 import Glibc
 import Testing
+import Wire
 
 extension EndToEnd {
   @Suite struct SwarmTests {
     static let byteCount = 16 << 20
+
+    /// Announces wait for others of their turn; what follows on a connection waits for their answer.
+    @Test func pipelinedAnnouncesAreAnsweredInTheirOrder() throws {
+      let folder = try Folder()
+      let origin = try Origin(try folder.directory("root"), in: folder)
+      let connection = try Connection(port: origin.port)
+      for number in 0..<40 {
+        let announce = Announce(
+          peer: PeerID(high: 1, low: UInt64(number)), port: 0, site: "", isLeaving: false,
+          uploads: UploadLoad(active: 0, limit: 0, byteRate: 0), reports: [])
+        let body = announce.encode()
+        let isLast = number == 39
+        let head =
+          "POST /-/announce HTTP/1.1\r\nHost: a\r\nContent-Type: application/vnd.spate\r\n"
+          + (isLast ? "Connection: close\r\n" : "") + "Content-Length: \(body.count)\r\n\r\n"
+        connection.send("GET /missing HTTP/1.1\r\nHost: a\r\n\r\n")
+        connection.send(Array(head.utf8) + body)
+      }
+      for _ in 0..<40 {
+        #expect(try connection.receive().status == 404)
+        #expect(try connection.receive().status == 200)
+      }
+      #expect(connection.ends())
+    }
 
     @Test func eightAtOnceCostTheOriginAboutOneCopy() throws {
       let folder = try Folder()

@@ -30,6 +30,18 @@ import Testing
     ender.action = nil
   }
 
+  @Test func workAddedBeforeTheEndOfATurnIsDoneAtItsEnd() throws {
+    let loop = try EventLoop()
+    let (gatherer, ender) = (Ender(), Ender())
+    gatherer.action = { loop.atEndOfTurn(ender) }
+    loop.beforeEndOfTurn(gatherer)
+    loop.turn(waits: true)
+    #expect(gatherer.count == 1)
+    #expect(ender.count == 1)
+    #expect(!loop.hasWorkForNextTurn)
+    gatherer.action = nil
+  }
+
   @Test func stopEndsTheRun() throws {
     let loop = try EventLoop()
     var order: [String] = []
