@@ -18,7 +18,7 @@ func room(
   .target(name: name, dependencies: dependencies, swiftSettings: strict + settings)
 }
 
-/// Where every request passes. Tests, which are not built for release, check that no two accesses
+/// Where every request and every piece passes. Tests, which are not built for release, check that no two accesses
 /// meet; a released program is spared it (`Benchmarks/TUNING.md`).
 let dataPlane: [SwiftSetting] = [
   .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
@@ -92,7 +92,7 @@ let package = Package(
       [
         "Content", "Wire", "Swarm", "Posix", "Reactor", "Transport", "Digests", "HTTP", "Storage",
         "Operations", logging, collections,
-      ]),
+      ], settings: dataPlane),
     room(
       "LoadTest",
       [

@@ -43,8 +43,8 @@ class UsedMemory:
     is given back first, and then the others, whose neighbours are in use again by then."""
 
     # Free memory is kept this far above what it was: as much as is asked for between two looks.
-    AHEAD = int(os.environ.get("AHEAD","64")) * MIB
-    PAUSE = 0.02
+    AHEAD = 64 * MIB
+    PAUSE = 0.05
     PAGE = 2 * MIB
 
     def __init__(self, stage, size):
