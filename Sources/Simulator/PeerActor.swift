@@ -25,6 +25,11 @@ struct PeerActor: Sendable {
   var tickVersion = 0
   /// Whose have-stream from here is open.
   var feed = NewsFeed()
+  var newsInterval = NewsPace.turnInterval(byteRate: 0)
+  var turns = LoopTurns()
+  /// Verified when the pace was last looked at.
+  var pacedByteCount = 0
+  var index: IndexTurns
   var contacts: [Contact] = []
   /// Connections on which it is the server.
   var served: [Int32] = []

@@ -10,24 +10,25 @@ extension World {
     guard peers[client].requests.contains(where: { $0.id == id }) else { return }
     step(client, .arrived(piece, id))
     schedule(
-      .decides(client, piece, id, culprit: isCorrupt ? sender : nil), after: model.verifyTime)
+      .hashed(client, piece, id, culprit: isCorrupt ? sender : nil), after: machine.verifyTime)
   }
 
-  mutating func decide(_ piece: PieceIndex, _ id: RequestID, at client: Int, culprit: Int?) {
+  mutating func reject(_ piece: PieceIndex, _ id: RequestID, at client: Int, culprit: Int) {
     guard peers[client].life == .up else { return }
-    if let culprit {
-      report.rejectedPieceCount += 1
-      step(client, .rejected(piece, id, culprit: peers[culprit].id))
-    } else {
-      // Two requests may have brought it; it counts once.
-      let isNew = peers[client].proven.insert(piece)
-      if isNew {
-        noteStall(client)
-        count(piece)
-      }
-      step(client, .verified(piece, id))
-      if isNew { noteNews([PieceRun(piece)], of: client, isPromise: false) }
+    report.rejectedPieceCount += 1
+    step(client, .rejected(piece, id, culprit: peers[culprit].id))
+  }
+
+  mutating func verify(_ piece: PieceIndex, _ id: RequestID, at client: Int) {
+    guard peers[client].life == .up else { return }
+    // Two requests may have brought it; it counts once.
+    let isNew = peers[client].proven.insert(piece)
+    if isNew {
+      noteStall(client)
+      count(piece)
     }
+    step(client, .verified(piece, id))
+    if isNew { noteNews([PieceRun(piece)], of: client, isPromise: false) }
     if peers[client].download.held.count > peers[client].proven.count {
       violate("peer \(client) holds what was not verified")
     }
@@ -60,7 +61,7 @@ extension World {
   private mutating func scheduleNews(_ index: Int) {
     guard !peers[index].feed.isUpToDate, !peers[index].feed.isScheduled else { return }
     peers[index].feed.isScheduled = true
-    let interval = NewsPace.turnInterval(byteRate: peers[index].plan.downRate)
+    let interval = peers[index].newsInterval
     let quiet = peers[index].feed.lastTurn.map { now - $0 } ?? interval
     schedule(.tells(index), after: max(.zero, interval - quiet))
   }
@@ -70,19 +71,20 @@ extension World {
     guard peers[index].life == .up else { return }
     peers[index].feed.lastTurn = now
     let delay = model.latency + uplinkQueue(index)
-    for message in peers[index].feed.takeTurn(countMax: model.newsFollowerCountMax) {
+    for message in peers[index].feed.takeTurn(countMax: machine.newsFollowerCountMax) {
       schedule(.news(from: index, message), after: delay)
     }
     scheduleNews(index)
   }
 
-  mutating func hear(_ message: NewsFeed.Message, from index: Int) {
+  mutating func spread(_ message: NewsFeed.Message, from index: Int) {
     guard peers[index].life == .up else { return }
-    let peer = peers[index].id
-    for follower in message.followers {
-      if !message.promised.isEmpty { step(Int(follower), .promised(peer, message.promised)) }
-      if !message.gained.isEmpty { step(Int(follower), .gained(peer, message.gained)) }
-    }
+    for follower in message.followers { deliver(.hears(Int(follower), from: index, message)) }
+  }
+
+  mutating func hear(_ message: NewsFeed.Message, at index: Int, from peer: PeerID) {
+    if !message.promised.isEmpty { step(index, .promised(peer, message.promised)) }
+    if !message.gained.isEmpty { step(index, .gained(peer, message.gained)) }
   }
 
   mutating func startFollowing(_ index: Int, server: Int) {
