@@ -23,7 +23,9 @@ enum SimulationEvent: Sendable {
   /// The next followers are told what is new.
   case tells(Int)
   case news(from: Int, NewsFeed.Message)
+  /// With a request or a response.
   case newsAside(from: Int, to: Int, NewsFeed.Aside)
+  case hears(Int, from: Int, NewsFeed.Aside)
   /// A request reaches its server, unless its connection was closed since.
   case requests(Place, RequestID, PieceRun, isArriving: Bool)
   /// The sender of a piece under receipt may have more of it to pass on.
@@ -33,11 +35,21 @@ enum SimulationEvent: Sendable {
   case shares
   /// A piece may have left: it is looked at.
   case leaves(Place, version: UInt32)
+  /// The kernel of a server has taken the rest of a response.
+  case wrote(Place, PieceRun, since: Instant)
   /// `byteCount`: what of it the client was not told of as progress.
   case arrivesPiece(
     Int, PieceIndex, RequestID, byteCount: Int, sender: Int, isCorrupt: Bool)
-  case decides(Int, PieceIndex, RequestID, culprit: Int?)
+  /// A worker is through with a piece, and found it wrong when there is a culprit.
+  case hashed(Int, PieceIndex, RequestID, culprit: Int?)
+  case rejects(Int, PieceIndex, RequestID, culprit: Int)
+  /// The index's thread takes a turn; the pieces of it are recorded.
+  case records(Int)
+  case recorded(Int, [IndexTurns.Piece])
   case finishes(Int, RequestID, FetchOutcome)
+  /// A turn of a peer's loop for all that waited; its pace for the next second.
+  case turns(Int)
+  case paces(Int)
   case sweeps
 
   /// A connection as it was: `epoch` grows when it is closed.

@@ -30,6 +30,7 @@ package struct SimulationScenario: Hashable, Sendable {
   /// More copies from the origin than this are a violation.
   package var originCopiesMax: Double?
   package var network = NetworkModel()
+  package var machine = MachineModel()
   package var downloadLimits = DownloadLimits()
   package var trackerLimits = TrackerLimits()
   /// The run is given up after this much virtual time.
@@ -74,6 +75,8 @@ package struct SimulatedPeer: Hashable, Sendable {
   package var upRate: Int
   package var downRate: Int
   package var arrival: Duration = .zero
+  /// From then to the start of its process: on one machine, processes start one after another.
+  package var startDelay: Duration = .zero
   package var site = 0
   package var conduct = Conduct.honest
   package var slotCount = UploadGate.slotCountDefault

@@ -18,6 +18,8 @@ package struct SwarmPlan: Hashable, Sendable {
   package var slowRate = 1_250_000
   /// Peers a second, as a Poisson process; nil when all are there from the start.
   package var arrivalRate: Double?
+  /// From the start of one peer's process to that of the next.
+  package var stagger: Duration = .zero
 
   package init() {}
 
@@ -31,6 +33,7 @@ package struct SwarmPlan: Hashable, Sendable {
       var peer = SimulatedPeer(
         upRate: isSlow ? slowRate : upRate, downRate: isSlow ? slowRate : downRate)
       peer.site = index % siteCount
+      peer.startDelay = stagger * index
       if index < liarCount { peer.conduct = .lying }
       return peer
     }

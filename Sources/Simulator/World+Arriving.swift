@@ -42,7 +42,7 @@ extension World {
     closeFlow(index)
     connections[index].left = 0
     connections[index].heldBack = byteCount(response.next)
-    schedule(.grows(place(index), response.id), after: model.blockHashTime)
+    schedule(.grows(place(index), response.id), after: machine.blockHashTime)
   }
 
   /// Lets go what the sender has checked by now, and looks again when it has more.
@@ -59,12 +59,14 @@ extension World {
     let passed = whole - connections[index].heldBack
     switch receipt(of: piece, at: server) {
     case .proven: letGo(connections[index].heldBack, on: index)
-    case .deciding: schedule(.grows(place, id), after: model.verifyTime)
+    // It is looked at again several times before the index's next turn.
+    case .deciding:
+      schedule(.grows(place, id), after: max(machine.verifyTime, machine.indexInterval / 10))
     case .over: breakOff(index)
     case .coming(let source):
       advance(source)
       let came = max(0, whole - connections[source].left - connections[source].heldBack)
-      let chunk = Double(model.chunkByteCount)
+      let chunk = Double(machine.chunkByteCount)
       let sender = connections[source].server
       let isRight = sender == origin || !peers[sender].isLiar
       // What a liar sends is found wrong in the first chunk.
@@ -76,7 +78,7 @@ extension World {
       let rate = connections[source].rate
       let missing = max(ready, passed) + chunk - came
       let wait = rate > 0 ? min(missing / rate, 0.05) : 0.05
-      schedule(.grows(place, id), after: max(model.verifyTime, .nanoseconds(Int64(wait * 1e9))))
+      schedule(.grows(place, id), after: max(machine.verifyTime, .nanoseconds(Int64(wait * 1e9))))
     }
   }
 

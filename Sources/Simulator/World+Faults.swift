@@ -10,7 +10,9 @@ extension World {
       peer: peers[index].id, port: peers[index].plan.serves ? 1_024 : 0,
       site: "site \(peers[index].plan.site)", isLeaving: false, uploads: peers[index].gate.load,
       reports: [report])
-    schedule(.announces(announce, from: index), after: delay(from: index, to: origin))
+    schedule(
+      .announces(announce, from: index),
+      after: delay(from: index, to: origin) + machine.answerTime)
   }
 
   mutating func answer(_ announce: Announce, from index: Int) {

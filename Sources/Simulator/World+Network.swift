@@ -35,7 +35,9 @@ extension World {
   /// What waits in front of a machine's uplink.
   func uplinkQueue(_ index: Int) -> Duration {
     guard links.isFull(uplink(index)) else { return .zero }
-    return time(byteCount: model.uplinkQueueByteCount, rate: rate(up: index))
+    let byteCount =
+      index == origin ? model.originQueueByteCount : model.uplinkQueueByteCount
+    return time(byteCount: byteCount, rate: rate(up: index))
   }
 
   private func downlinkQueue(_ index: Int) -> Duration {

@@ -10,24 +10,25 @@ extension World {
     guard peers[client].requests.contains(where: { $0.id == id }) else { return }
     step(client, .arrived(piece, id))
     schedule(
-      .decides(client, piece, id, culprit: isCorrupt ? sender : nil), after: model.verifyTime)
+      .hashed(client, piece, id, culprit: isCorrupt ? sender : nil), after: machine.verifyTime)
   }
 
-  mutating func decide(_ piece: PieceIndex, _ id: RequestID, at client: Int, culprit: Int?) {
+  mutating func reject(_ piece: PieceIndex, _ id: RequestID, at client: Int, culprit: Int) {
     guard peers[client].life == .up else { return }
-    if let culprit {
-      report.rejectedPieceCount += 1
-      step(client, .rejected(piece, id, culprit: peers[culprit].id))
-    } else {
-      // Two requests may have brought it; it counts once.
-      let isNew = peers[client].proven.insert(piece)
-      if isNew {
-        noteStall(client)
-        count(piece)
-      }
-      step(client, .verified(piece, id))
-      if isNew { noteNews([.gained(PieceRun(piece))], of: client) }
+    report.rejectedPieceCount += 1
+    step(client, .rejected(piece, id, culprit: peers[culprit].id))
+  }
+
+  mutating func verify(_ piece: PieceIndex, _ id: RequestID, at client: Int) {
+    guard peers[client].life == .up else { return }
+    // Two requests may have brought it; it counts once.
+    let isNew = peers[client].proven.insert(piece)
+    if isNew {
+      noteStall(client)
+      count(piece)
     }
+    step(client, .verified(piece, id))
+    if isNew { noteNews([.gained(PieceRun(piece))], of: client) }
     if peers[client].download.held.count > peers[client].proven.count {
       violate("peer \(client) holds what was not verified")
     }
@@ -57,12 +58,8 @@ extension World {
     scheduleNews(index)
   }
 
-  private func newsInterval(_ index: Int) -> Duration {
-    NewsPace.turnInterval(byteRate: peers[index].plan.downRate)
-  }
-
   private mutating func scheduleNews(_ index: Int) {
-    guard let delay = peers[index].feed.delay(now: now, interval: newsInterval(index)) else {
+    guard let delay = peers[index].feed.delay(now: now, interval: peers[index].newsInterval) else {
       return
     }
     let due = now + delay
@@ -73,17 +70,18 @@ extension World {
 
   mutating func tellNext(_ index: Int) {
     // Else it was planned anew.
-    guard peers[index].plannedNews == now else { return }
+    guard let planned = peers[index].plannedNews, planned <= now else { return }
     peers[index].plannedNews = nil
     guard peers[index].life == .up else { return }
     let delay = model.latency + uplinkQueue(index)
-    for message in peers[index].feed.takeTurn(now: now, interval: newsInterval(index)) {
+    let interval = peers[index].newsInterval
+    for message in peers[index].feed.takeTurn(now: now, interval: interval) {
       schedule(.news(from: index, message), after: delay)
     }
     scheduleNews(index)
   }
 
-  mutating func hear(_ message: NewsFeed.Message, from index: Int) {
+  mutating func spread(_ message: NewsFeed.Message, from index: Int) {
     guard peers[index].life == .up else { return }
     var gained: [PieceRun] = []
     var promised: [PieceRun] = []
@@ -94,14 +92,13 @@ extension World {
       case .evicted: break
       }
     }
-    let aside = NewsFeed.Aside(gained: gained, promised: promised)
-    for follower in message.followers { hear(aside, from: index, at: Int(follower)) }
+    let news = NewsFeed.Aside(gained: gained, promised: promised)
+    for follower in message.followers { deliver(.hears(Int(follower), from: index, news)) }
   }
 
-  mutating func hear(_ news: NewsFeed.Aside, from index: Int, at follower: Int) {
-    let peer = peers[index].id
-    if !news.promised.isEmpty { step(follower, .promised(peer, news.promised)) }
-    if !news.gained.isEmpty { step(follower, .gained(peer, news.gained)) }
+  mutating func hear(_ news: NewsFeed.Aside, at index: Int, from peer: PeerID) {
+    if !news.promised.isEmpty { step(index, .promised(peer, news.promised)) }
+    if !news.gained.isEmpty { step(index, .gained(peer, news.gained)) }
   }
 
   /// What goes with a request or a response to one that follows.

@@ -10,7 +10,7 @@ extension World {
     _ run: PieceRun, _ id: RequestID, isArriving: Bool = false, by client: Int, at server: Int
   ) {
     let index = connection(from: client, to: server)
-    var delay = delay(from: client, to: server)
+    var delay = delay(from: client, to: server) + machine.answerTime
     if connections[index].isCold {
       connections[index].isCold = false
       delay += latency(from: client, to: server) * (2 * model.coldRoundTripCount)
@@ -113,17 +113,17 @@ extension World {
     if server == origin {
       originEnded(response, for: client)
     } else {
-      release(response, of: server, for: client)
+      release(response.run, since: response.start, of: server, for: client)
     }
   }
 
   private mutating func release(
-    _ response: Connection.Response, of server: Int, for client: Int
+    _ run: PieceRun, since start: Instant, of server: Int, for client: Int
   ) {
-    let (peer, byteCount) = (peers[client].id, Int(byteCount(response.run.indices)))
+    let (peer, byteCount) = (peers[client].id, Int(byteCount(run.indices)))
     peers[server].uploadCount -= 1
     peers[server].gate.release(
-      peer: peer, byteCount: byteCount, duration: now - response.start, now: now)
+      peer: peer, byteCount: byteCount, duration: now - start, now: now)
   }
 
   // MARK: The server answers
@@ -233,7 +233,7 @@ extension World {
     if !isFrozen { openFlow(index) }
   }
 
-  /// Frees the slot of the last response when its kernel has all of the rest.
+  /// Has the server told when its kernel has all of the rest.
   private mutating func write(_ index: Int) {
     guard let last = connections[index].responses.last, !last.isWritten else { return }
     var unsent = 0.0
@@ -246,12 +246,19 @@ extension World {
     }
     guard unsent <= Double(last.bufferByteCount) || last.isOver else { return }
     connections[index].responses[connections[index].responses.count - 1].isWritten = true
+    deliver(.wrote(place(index), last.run, since: last.start))
+  }
+
+  /// Frees the slot of a response and reads what was asked behind it.
+  mutating func wrote(_ run: PieceRun, since start: Instant, at place: SimulationEvent.Place) {
+    let index = place.connection
     let (client, server) = (connections[index].client, connections[index].server)
     if server == origin {
-      originSent(last.run, to: client)
+      originSent(run, to: client)
     } else {
-      release(last, of: server, for: client)
+      release(run, since: start, of: server, for: client)
     }
+    if connections[index].epoch == place.epoch { readRequests(index) }
   }
 
   /// What has not moved for two sweeps of a node holds no slot any more.
@@ -262,7 +269,8 @@ extension World {
         let index = Int(contact.connection)
         guard let last = connections[index].responses.last, !last.isWritten else { continue }
         connections[index].responses[connections[index].responses.count - 1].isWritten = true
-        release(last, of: Int(contact.server), for: client)
+        release(
+          last.run, since: last.start, of: Int(contact.server), for: client)
       }
     }
   }
@@ -282,12 +290,9 @@ extension World {
       connections[index].responses[0].sentByteCount += Int(byteCount(first.next))
       if next < first.run.end { connections[index].left += byteCount(next) }
       write(index)
-      // What is read now follows without a gap.
-      readRequests(index)
       if next >= first.run.end {
         connections[index].responses.removeFirst()
         begin(index)
-        readRequests(index)
       }
     }
     scheduleLook(index)

@@ -9,6 +9,7 @@ struct World {
   let scenario: SimulationScenario
   let geometry: Geometry
   let model: NetworkModel
+  let machine: MachineModel
   var now: Instant = .zero
   /// Events so far: with the seed it names a moment of a run.
   var eventCount = 0
@@ -49,6 +50,7 @@ struct World {
     self.scenario = scenario
     geometry = scenario.geometry
     model = scenario.network
+    machine = scenario.machine
     var rng = SeededGenerator(seed: scenario.seed)
     var tracker = Tracker(limits: scenario.trackerLimits)
     tracker.register(Self.package, geometry)
@@ -69,7 +71,7 @@ struct World {
             package: Self.package, geometry: geometry, held: empty,
             limits: scenario.downloadLimits),
           gate: UploadGate(slotCount: plan.slotCount), rng: SeededGenerator(seed: rng.next()),
-          proven: empty))
+          index: IndexTurns(pieceCount: geometry.pieceCount), proven: empty))
     }
     networkRng = SeededGenerator(seed: rng.next())
     unfinishedCount = peers.reduce(0) { $0 + ($1.isExpected ? 1 : 0) }
@@ -77,8 +79,11 @@ struct World {
 
   mutating func run() -> SimulationReport {
     for index in peers.indices {
-      let opening = latency(from: index, to: origin) * (2 * model.openingRoundTripCount)
-      schedule(.arrives(index), at: .zero + peers[index].plan.arrival + opening)
+      let plan = peers[index].plan
+      let opening = latency(from: index, to: origin) * (2 * machine.openingRoundTripCount)
+      schedule(
+        .arrives(index),
+        at: .zero + plan.arrival + plan.startDelay + machine.startTime + opening)
       switch peers[index].plan.conduct {
       case .honest, .lying, .leavingWhenDone: break
       case .leaving(let at), .killed(let at), .frozen(let at):
@@ -94,7 +99,7 @@ struct World {
     while unfinishedCount > 0, let (instant, event) = agenda.next(), instant <= end {
       now = instant
       eventCount += 1
-      perform(event)
+      deliver(event)
       if links.isDirty { scheduleShare() }
     }
     return summary()
@@ -108,7 +113,7 @@ struct World {
     agenda.add(event, at: now + duration)
   }
 
-  private mutating func perform(_ event: SimulationEvent) {
+  mutating func perform(_ event: SimulationEvent) {
     switch event {
     case .arrives(let index): arrive(index)
     case .fails(let index): fail(index)
@@ -129,8 +134,11 @@ struct World {
     case .ends(let index, let server):
       step(index, .haveStreamEnded(peers[server].id, refused: false))
     case .tells(let index): tellNext(index)
-    case .news(let index, let message): hear(message, from: index)
-    case .newsAside(let index, let follower, let news): hear(news, from: index, at: follower)
+    case .news(let index, let message): spread(message, from: index)
+    case .newsAside(let index, let follower, let news):
+      deliver(.hears(follower, from: index, news))
+    case .hears(let index, let server, let news):
+      hear(news, at: index, from: peers[server].id)
     case .requests(let place, let id, let run, let isArriving):
       receive(id, run, isArriving: isArriving, at: place)
     case .grows(let place, let id): passOn(place, id)
@@ -141,9 +149,17 @@ struct World {
     case .arrivesPiece(let client, let piece, let id, let byteCount, let sender, let isCorrupt):
       if byteCount > 0 { step(client, .progressed(id, byteCount: byteCount)) }
       take(piece, id, at: client, from: sender, isCorrupt: isCorrupt)
-    case .decides(let client, let piece, let id, let culprit):
-      decide(piece, id, at: client, culprit: culprit)
+    case .wrote(let place, let run, let since): wrote(run, since: since, at: place)
+    case .hashed(let client, let piece, let id, let culprit):
+      hashed(piece, id, at: client, culprit: culprit)
+    case .rejects(let client, let piece, let id, let culprit):
+      reject(piece, id, at: client, culprit: culprit)
+    case .records(let client): record(client)
+    case .recorded(let client, let pieces):
+      for item in pieces { verify(item.piece, item.request, at: client) }
     case .finishes(let client, let id, let outcome): finish(id, outcome, at: client)
+    case .turns(let index): takeTurn(index)
+    case .paces(let index): keepPace(index)
     case .sweeps:
       sweep()
       schedule(.sweeps, after: Self.sweepTime)
@@ -155,6 +171,7 @@ struct World {
     peers[index].life = .up
     peers[index].startedAt = now
     peers[index].verifiedAt = now
+    schedule(.paces(index), after: machine.paceInterval)
     step(index, .started)
   }
 

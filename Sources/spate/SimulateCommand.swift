@@ -126,6 +126,14 @@ struct PlaceOptions: ParsableArguments {
   @Option(help: "Peers that come in a second, at random. [default: all are there from the start]")
   var arrivals: Double?
 
+  @Option(
+    help: """
+      From the start of one peer's process to that of the next; its time counts from when the first \
+      one's does. [default: 10ms for up to 50 peers, as on one machine, which all are there from the \
+      start; else 0s]
+      """)
+  var stagger: DurationArgument?
+
   func validate(peerCount: Int) throws {
     if let sites, sites.count > peerCount {
       throw ValidationError("--sites is at most --peers")
@@ -133,6 +141,15 @@ struct PlaceOptions: ParsableArguments {
     if let arrivals, !(arrivals > 0 && arrivals <= 1e6) {
       throw ValidationError("--arrivals is above 0 and at most 1000000 a second")
     }
+  }
+
+  /// So many are often started by one script, whose processes start one after another: 9 to 13 ms
+  /// apart on two cores.
+  private static let oneMachinePeerCountMax = 50
+  private static let oneMachineStagger: Duration = .milliseconds(10)
+
+  private func isOneMachine(_ plan: SwarmPlan) -> Bool {
+    arrivals == nil && plan.peerCount <= Self.oneMachinePeerCountMax
   }
 
   func apply(to scenario: inout SimulationScenario, _ plan: inout SwarmPlan) {
@@ -143,6 +160,7 @@ struct PlaceOptions: ParsableArguments {
     plan.slowShare = slow?.share ?? 0
     plan.slowRate = slow?.byteRate ?? max(1, min(plan.upRate, plan.downRate) / 10)
     plan.arrivalRate = arrivals
+    plan.stagger = stagger?.duration ?? (isOneMachine(plan) ? Self.oneMachineStagger : .zero)
   }
 }
 

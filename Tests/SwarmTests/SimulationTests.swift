@@ -8,7 +8,7 @@ import Testing
   private static let rate = 12_500_000
   /// Written down, because every process hashes with another seed and must come to the same. It
   /// changes with every decision that is tuned.
-  private static let traceHash: UInt64 = 16_850_832_109_851_631_749
+  private static let traceHash: UInt64 = 14_836_562_163_539_480_570
 
   private func swarm(_ count: Int, _ megabytes: Int, seed: UInt64) -> SimulationScenario {
     .equal(count: count, byteCount: megabytes << 20, rate: Self.rate, seed: seed)
@@ -55,21 +55,41 @@ import Testing
     #expect(report.completedCount == 6)
   }
 
-  /// With leases too short for its line the first copy would leave later, and in a real network at
-  /// the very end.
-  @Test(arguments: UInt64(1)...4) func aFastOriginIsNotHeldUpByItsPeers(seed: UInt64) {
-    var scenario = swarm(12, 40, seed: seed)
-    scenario.originUpRate = 4 * Self.rate
+  /// With leases of a fifth of a second, in which what was sent counts until it is announced, the
+  /// first copy leaves at the very end: at 1.05 bounds and later.
+  @Test(arguments: UInt64(1)...4) func aFastOriginSendsItsFirstCopyEarly(seed: UInt64) {
+    let rate = 5_000_000
+    var scenario = SimulationScenario.equal(
+      count: 12, byteCount: 24 << 20, rate: rate, seed: seed)
+    scenario.originUpRate = 4 * rate
     let report = scenario.run()
     #expect(report.violations == [])
     #expect(report.originCopies <= 1.2)
-    #expect(report.firstCopyTime <= 0.55 * report.fluidBound)
-    #expect(report.lastStretch <= 1.3)
+    #expect(report.firstCopyTime <= 0.7 * report.fluidBound)
+    #expect(report.lastStretch <= 1.15)
+  }
+
+  /// The first twenty follow only each other when the others come. If nobody left those that have
+  /// nothing more, what the others were sent would never reach them: 15 bounds.
+  @Test(arguments: UInt64(1)...2) func noPartOfACrowdFollowsOnlyItself(seed: UInt64) {
+    var scenario = SimulationScenario.equal(
+      count: 40, byteCount: 24 << 20, rate: 5_000_000, seed: seed)
+    scenario.downloadLimits.followCountMax = 16
+    for index in scenario.peers.indices {
+      let pause: Duration = index < 20 ? .zero : .seconds(3)
+      scenario.peers[index].startDelay = .milliseconds(10 * index) + pause
+    }
+    scenario.timeMax = .seconds(30)
+    let report = scenario.run()
+    #expect(report.violations == [])
+    #expect(report.completedCount == 40)
+    // The pause alone is 0.6 of them.
+    #expect(report.lastStretch <= 2.4)
   }
 
   @Test func aPeerAloneReachesTheLine() {
     let report = swarm(1, 40, seed: 1).run()
-    #expect(report.lastStretch <= 1.02)
+    #expect(report.lastStretch <= 1.03)
     #expect(report.originCopies == 1)
   }
 
