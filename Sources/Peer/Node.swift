@@ -20,7 +20,8 @@ final class Node {
     var cache: String
     var cacheByteCountMax: Int?
     var site = ""
-    var uploadCountMax = PeerConfiguration.uploadCountMaxDefault
+    /// See `PeerConfiguration`.
+    var uploadCountMax: Int?
     var uploadByteRate: Int?
     var targetByteRate: Int?
     /// Among peers, TLS and nothing else.
@@ -102,7 +103,9 @@ final class Node {
     limits.targetByteRate = settings.targetByteRate
     self.limits = limits
     idText = Array("\(id)".utf8)
-    uploads = UploadGate(slotCount: settings.uploadCountMax, byteRate: settings.uploadByteRate)
+    uploads = UploadGate(
+      slotCount: settings.uploadCountMax ?? UploadGate.slotCountDefault,
+      dividesSlots: settings.uploadCountMax == nil, byteRate: settings.uploadByteRate)
     pool = ConnectionPool(loop)
     let target = target
     do throws(SystemError) {
