@@ -19,9 +19,7 @@ final class ArrivingUpload: BodySource {
   private let piece: PieceIndex
   private let transfer: Transfer
   private let node: Node
-  /// Who holds the upload slot; nil for a client without a name.
-  private let asker: PeerID?
-  private let started: Instant
+  private let slot: UploadSlot
   private weak var connection: ServerConnection?
   private var hashes: [SHA256Digest] = []
   /// Of the package: where the next byte comes from, and where those end that are verified.
@@ -31,16 +29,13 @@ final class ArrivingUpload: BodySource {
   private var isOver = false
   private var timer: Timer?
 
-  /// Takes over a slot that the gate has granted.
-  init(_ range: ByteRange, of piece: PieceIndex, for asker: PeerID?, _ transfer: Transfer) {
+  init(_ range: ByteRange, of piece: PieceIndex, slot: UploadSlot, _ transfer: Transfer) {
     self.range = range
     self.piece = piece
-    self.asker = asker
+    self.slot = slot
     self.transfer = transfer
     node = transfer.node
-    started = node.loop.now
     (position, readyEnd) = (range.offset, range.offset)
-    node.counters.uploads.add(1)
     timer = Timer(node.loop) { [weak self] in self?.timePassed() }
   }
 
@@ -137,9 +132,6 @@ final class ArrivingUpload: BodySource {
     transfer.arrivals.remove(self, of: piece)
     let sentByteCount = max(0, position - range.offset - connection.queuedByteCount)
     node.counters.sentContentBytes.add(sentByteCount)
-    node.counters.uploads.add(-1)
-    node.uploads.release(
-      peer: asker, byteCount: sentByteCount, duration: node.loop.now - started,
-      now: node.loop.now)
+    slot.end(sentByteCount: sentByteCount)
   }
 }

@@ -20,7 +20,8 @@ final class Node {
     var cache: String
     var cacheByteCountMax: Int?
     var site = ""
-    var uploadCountMax = PeerConfiguration.uploadCountMaxDefault
+    /// See `PeerConfiguration`.
+    var uploadCountMax: Int?
     var uploadByteRate: Int?
     var targetByteRate: Int?
     /// Among peers, TLS and nothing else.
@@ -48,8 +49,8 @@ final class Node {
   /// Drawn from with every event of a transfer: seeded by the system once, instead of asking it.
   var random: SeededGenerator
   var uploads: UploadGate
-  /// Those that hold a slot.
-  var runningUploads: [ObjectIdentifier: Upload] = [:]
+  /// Of responses that are not over.
+  var runningUploads: [ObjectIdentifier: UploadSlot] = [:]
   /// Told why the origin is being waited for.
   var onWait: ((String) -> Void)?
   private(set) var transfers: [PackageID: Transfer] = [:]
@@ -102,7 +103,9 @@ final class Node {
     limits.targetByteRate = settings.targetByteRate
     self.limits = limits
     idText = Array("\(id)".utf8)
-    uploads = UploadGate(slotCount: settings.uploadCountMax, byteRate: settings.uploadByteRate)
+    uploads = UploadGate(
+      slotCount: settings.uploadCountMax ?? UploadGate.slotCountDefault,
+      dividesSlots: settings.uploadCountMax == nil, byteRate: settings.uploadByteRate)
     pool = ConnectionPool(loop)
     let target = target
     do throws(SystemError) {
@@ -321,10 +324,14 @@ final class Node {
     sweepTimer?.schedule(after: Self.sweepInterval)
     keepPace()
     pool.sweep(now: loop.now)
-    for upload in runningUploads.values { upload.lapseIfStill() }
+    lendStillSlots()
     if !paused.isEmpty { excuseSources() }
     // When every connection was paused in the middle of a piece, no verdict comes to resume one.
     resumePaused()
+  }
+
+  func lendStillSlots() {
+    for slot in runningUploads.values { slot.lapseIfStill() }
   }
 
   private func keepPace() {

@@ -4,7 +4,6 @@ package import Wire
 
 /// What the owner of a peer node decides.
 package struct PeerConfiguration: Sendable {
-  package static let uploadCountMaxDefault = UploadGate.slotCountDefault
   package static let cacheByteCountMaxDefault = 10 << 30
 
   package var origin: HTTPURL
@@ -15,7 +14,8 @@ package struct PeerConfiguration: Sendable {
   package var gateway: Endpoint?
   /// The operator's label for machines that are near each other.
   package var site = ""
-  package var uploadCountMax = Self.uploadCountMaxDefault
+  /// Never more uploads than these; nil for as many as `UploadGate` finds room for.
+  package var uploadCountMax: Int?
   /// Bytes a second to other peers, together; nil for no limit.
   package var uploadByteRate: Int?
   /// Bytes a second that a download is content with: it looks for no more sources then.

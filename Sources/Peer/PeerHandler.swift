@@ -107,7 +107,7 @@ final class PeerHandler: RequestHandler {
       guard transfer.stored.isWhole, transfer.stored.isIntact, let all = wholeSlice(transfer) else {
         return connection.respondText(.notFound, "this peer has only a part of the package")
       }
-      let upload = Upload(all, by: nil, on: node, to: connection)
+      let upload = Upload(all, slot: nil, on: node)
       return connection.respond(plan, with: representation, file: all.slice.file, observer: upload)
       {
         _ in
@@ -157,12 +157,14 @@ final class PeerHandler: RequestHandler {
         HeadWriter.field(.spateRetry, Int(delay.nanoseconds / 1_000_000), to: &$0)
       }
     case .granted:
+      let slot = UploadSlot(
+        grantedTo: asker, isPassedOn: pinned == nil, by: node, on: connection)
       guard let pinned else {
         guard let piece else { preconditionFailure("one of them was found") }
-        let upload = ArrivingUpload(range, of: piece, for: asker, transfer)
+        let upload = ArrivingUpload(range, of: piece, slot: slot, transfer)
         return upload.start(plan, representation, on: connection)
       }
-      let upload = Upload(pinned, by: .some(asker), on: node, to: connection)
+      let upload = Upload(pinned, slot: slot, on: node)
       if node.settings.uploadByteRate == nil {
         let news = asker.flatMap { transfer.haveFeed.news(for: $0, at: address) }
         connection.respond(

@@ -12,31 +12,18 @@ import Wire
 /// upload slot back.
 final class Upload: ResponseObserver, BodySource {
   private static let pacedByteCount = 16 * 1024
-  private static let stillCountMax = 2
 
   private let pinned: PinnedSlice
-  /// Who holds the slot (nil inside: a client without a name); nil when none was taken.
-  private let slot: PeerID??
+  /// Nil when none was taken.
+  private let slot: UploadSlot?
   private unowned let node: Node
-  private let started: Instant
-  /// Until the response has ended. A weak reference would make every retain of it a slow one.
-  private var connection: ServerConnection?
   private var timer: Timer?
   private var sentByteCount = 0
-  /// What its connection had sent when the node last looked, and how often that was the same.
-  private var seenByteCount = 0
-  private var stillCount = 0
-  private var hasLapsed = false
 
-  init(_ pinned: PinnedSlice, by slot: PeerID??, on node: Node, to connection: ServerConnection) {
+  init(_ pinned: PinnedSlice, slot: UploadSlot?, on node: Node) {
     self.pinned = pinned
-    self.connection = connection
     self.slot = slot
     self.node = node
-    started = node.loop.now
-    guard slot != nil else { return }
-    node.counters.uploads.add(1)
-    node.runningUploads[ObjectIdentifier(self)] = self
   }
 
   func responseEnded(on connection: ServerConnection, sentByteCount: Int, isComplete: Bool) {
@@ -46,29 +33,7 @@ final class Upload: ResponseObserver, BodySource {
 
   private func release() {
     node.counters.sentContentBytes.add(sentByteCount)
-    node.runningUploads[ObjectIdentifier(self)] = nil
-    connection = nil
-    if !hasLapsed { giveSlotBack() }
-  }
-
-  private func giveSlotBack() {
-    guard let slot else { return }
-    node.counters.uploads.add(-1)
-    node.uploads.release(
-      peer: slot, byteCount: sentByteCount, duration: node.loop.now - started, now: node.loop.now)
-  }
-
-  /// Looks at each sweep of the node whether the client still takes bytes. One that has frozen or
-  /// vanished keeps its response for a minute, but not the slot: a few of them would close a peer.
-  /// Once is not enough, since it may be this machine that stood still.
-  func lapseIfStill() {
-    guard let connection else { return }
-    let isStill = connection.isBlocked && connection.sentByteCount == seenByteCount
-    seenByteCount = connection.sentByteCount
-    stillCount = isStill ? stillCount + 1 : 0
-    guard stillCount >= Self.stillCountMax, !hasLapsed else { return }
-    hasLapsed = true
-    giveSlotBack()
+    slot?.end(sentByteCount: sentByteCount)
   }
 
   // MARK: At a limited rate
@@ -81,8 +46,8 @@ final class Upload: ResponseObserver, BodySource {
     connection.startStreaming(
       layout.status, length: pinned.slice.range.count, source: self
     ) { layout.appendFields(to: &$0) }
-    timer = Timer(node.loop) { [unowned self] in
-      if let connection = self.connection { self.sendSome(on: connection) }
+    timer = Timer(node.loop) { [weak self, weak connection] in
+      if let connection { self?.sendSome(on: connection) }
     }
     sendSome(on: connection)
   }

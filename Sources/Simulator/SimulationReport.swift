@@ -41,12 +41,24 @@ package struct SimulationReport: Hashable, Sendable {
   /// What happened in the world, these and all else.
   package var eventCount = 0
   package var virtualTime: Duration = .zero
+  /// Where peers have links of several rates, how those of each rate did; the slowest first.
+  package var classes: [LinkClass] = []
   /// Broken invariants, with the seed and the step; empty in a good run.
   package var violations: [String] = []
   /// FNV-1a over every decision in order.
   package var traceHash: UInt64 = 0
 
   package init() {}
+
+  /// Peers with equal downlinks.
+  package struct LinkClass: Hashable, Sendable {
+    /// Bytes a second.
+    package var rate: Int
+    /// In the least time a peer of its rate and arrival needs: its own line's, and that of the
+    /// origin's line for the first copy.
+    package var medianStretch: Double
+    package var lastStretch: Double
+  }
 
   /// Peers that were to finish and did not.
   package var failedCount: Int { expectedCount - completedCount }
@@ -101,6 +113,7 @@ extension World {
       (report.medianTime, report.lastTime) = (times[times.count / 2], last)
       (report.medianStretch, report.lastStretch) = (stretches[times.count / 2], lastStretch)
     }
+    report.classes = classes(of: finished)
     report.longestStall = honest.map(\.longestStall.seconds).max() ?? 0
     let size = Double(geometry.byteCount)
     report.originCopies = originByteCount / size
@@ -113,5 +126,24 @@ extension World {
     report.virtualTime = now - .zero
     report.traceHash = trace.value
     return report
+  }
+
+  private func classes(of finished: [(peer: PeerActor, seconds: Double)]) -> [SimulationReport
+    .LinkClass]
+  {
+    let rates = Set(finished.map(\.peer.plan.downRate)).sorted()
+    guard rates.count > 1 else { return [] }
+    let size = Double(geometry.byteCount)
+    return rates.map { rate in
+      let stretches = finished.filter { $0.peer.plan.downRate == rate }.map { peer, seconds in
+        seconds
+          / max(
+            size / Double(rate),
+            size / Double(scenario.originUpRate) - peer.plan.arrival.seconds)
+      }.sorted()
+      return SimulationReport.LinkClass(
+        rate: rate, medianStretch: stretches[stretches.count / 2],
+        lastStretch: stretches[stretches.count - 1])
+    }
   }
 }

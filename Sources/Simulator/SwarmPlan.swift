@@ -16,6 +16,9 @@ package struct SwarmPlan: Hashable, Sendable {
   /// Peers whose links have `slowRate`, up and down; on top of all else.
   package var slowShare = 0.0
   package var slowRate = 1_250_000
+  /// When not empty, each peer's links have one of these, up and down, equally many each; instead of
+  /// the rates above.
+  package var rates: [Int] = []
   /// Peers a second, as a Poisson process; nil when all are there from the start.
   package var arrivalRate: Double?
   /// From the start of one peer's process to that of the next.
@@ -36,6 +39,12 @@ package struct SwarmPlan: Hashable, Sendable {
       peer.startDelay = stagger * index
       if index < liarCount { peer.conduct = .lying }
       return peer
+    }
+    if !rates.isEmpty {
+      for (place, index) in (0..<peerCount).shuffled(using: &rng).enumerated() {
+        let rate = rates[place % rates.count]
+        (peers[index].upRate, peers[index].downRate) = (rate, rate)
+      }
     }
     var arrival = Duration.zero
     if let arrivalRate {

@@ -188,7 +188,7 @@ extension World {
     switch peers[server].gate.admit(peer: peers[client].id, now: now) {
     case .granted:
       peers[server].uploadCount += 1
-      if peers[server].uploadCount > peers[server].plan.slotCount {
+      if peers[server].uploadCount > peers[server].gate.uploadCountMax {
         violate("peer \(server) is above its upload limit")
       }
       return .complete

@@ -17,7 +17,8 @@ extension World {
     case .requests(let place, _, _, _), .grows(let place, _), .wrote(let place, _, _):
       let server = connections[place.connection].server
       return server == origin ? nil : server
-    case .arrives, .fails, .announces, .checked, .trackerDies, .trackerReturns, .news, .flows,
+    case .arrives, .fails, .announces, .checked, .trackerDies, .trackerReturns, .news, .newsAside,
+      .flows,
       .shares, .leaves, .hashed, .records, .turns, .paces, .sweeps:
       return nil
     }
@@ -47,7 +48,7 @@ extension World {
     peers[index].pacedByteCount = total
     peers[index].newsInterval = NewsPace.turnInterval(byteRate: rate)
     let neighbourCount =
-      peers[index].download.followed.count + peers[index].feed.followers.count
+      peers[index].download.followed.count + peers[index].feed.followerCount
     peers[index].turns.interval = machine.turnTime(
       byteRate: rate, neighbourCount: neighbourCount)
   }

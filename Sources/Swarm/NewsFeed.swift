@@ -64,6 +64,7 @@ package struct NewsFeed: Sendable {
 
   /// All streams have told everything.
   package var isUpToDate: Bool { news.isEmpty }
+  package var followerCount: Int { followers.count }
   package var followerIDs: [Int32] { followers.map(\.id) }
 
   private var newsEnd: Int { newsStart + news.count }

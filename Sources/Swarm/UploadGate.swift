@@ -3,6 +3,10 @@ package import Content
 /// Lets a limited number of uploads run at a time, and measures them. Nobody may hold every slot,
 /// and who was served many times in a row makes room when others were refused meanwhile: pipelined
 /// requests would otherwise keep a slot for ever.
+///
+/// Slots divide an uplink that is full. A client whose own line is slow leaves most of its part
+/// unused, and a few such clients would close a fast uplink that is nearly idle: so what they hold
+/// counts for a part of a slot.
 package struct UploadGate: Sendable {
   package enum Admission: Hashable, Sendable {
     case granted
@@ -20,26 +24,42 @@ package struct UploadGate: Sendable {
   /// A refused peer is taken to be waiting for this long.
   private static let waitTime: Duration = .milliseconds(250)
   private static let waiterCountMax = 32
-  private static let streakCountMax = 256
+  private static let clientCountMax = 256
 
-  private var held: [PeerID: Int] = [:]
-  private var streaks: [PeerID: Int] = [:]
+  /// What a slot is divided into: an upload to a slow client takes one part, any other all of them.
+  private static let partCount = 4
+
+  /// Whether a slow client's upload leaves some of its slot to others.
+  private let dividesSlots: Bool
+  private var clients: [PeerID: UploadClient] = [:]
   private var waiters: [(peer: PeerID, since: Instant)] = []
   private var active = 0
+  /// Parts of slots that are taken.
+  private var takenPartCount = 0
   private var refusals: UInt64 = 0
   private var meter = UploadMeter()
+  private var uplink = UplinkMeter()
   private var bucket: TokenBucket?
 
-  /// `byteRate` limits all uploads together, bytes a second; nil for no limit.
-  package init(slotCount: Int = slotCountDefault, byteRate: Int? = nil) {
+  /// - Parameters:
+  ///   - dividesSlots: false where there are never to be more uploads than slots.
+  ///   - byteRate: limits all uploads together, bytes a second; nil for no limit.
+  package init(
+    slotCount: Int = slotCountDefault, dividesSlots: Bool = true, byteRate: Int? = nil
+  ) {
     precondition(slotCount > 0 && byteRate.map { $0 > 0 } ?? true, "a gate lets something through")
     self.slotCount = slotCount
+    self.dividesSlots = dividesSlots
     slotsPerPeerMax = max(1, slotCount / 2)
     bucket = byteRate.map { TokenBucket(byteRate: $0) }
   }
 
+  /// Uploads there can be at a time.
+  package var uploadCountMax: Int { dividesSlots ? slotCount * Self.partCount : slotCount }
+
   package var load: UploadLoad {
-    UploadLoad(active: active, limit: slotCount, byteRate: meter.byteRate)
+    let taken = (takenPartCount + Self.partCount - 1) / Self.partCount
+    return UploadLoad(active: taken, limit: slotCount, byteRate: meter.byteRate)
   }
 
   /// Asks for a slot; a granted one is given back with `release`. `peer` is nil for a client that
@@ -47,21 +67,35 @@ package struct UploadGate: Sendable {
   package mutating func admit(peer: PeerID?, now: Instant) -> Admission {
     let holder = peer ?? .origin
     waiters.removeAll { now - $0.since > Self.waitTime }
-    let streak = streaks[holder, default: 0]
-    let givesWay = streak >= Self.streakMax && waiters.contains { $0.peer != holder }
-    guard active < slotCount, held[holder, default: 0] < slotsPerPeerMax, !givesWay else {
-      streaks[holder] = nil
+    var client = clients[holder] ?? UploadClient()
+    let givesWay = client.streak >= Self.streakMax && waiters.contains { $0.peer != holder }
+    guard takenPartCount + partCount(client) <= slotCount * Self.partCount,
+      client.heldCount < slotsPerPeerMax, !givesWay
+    else {
+      clients[holder]?.streak = 0
       wait(holder, now: now)
       refusals &+= 1
       return .busy(retryAfter: retryDelay)
     }
     waiters.removeAll { $0.peer == holder }
-    if streaks.count >= Self.streakCountMax { streaks.removeAll() }
-    streaks[holder] = streak + 1
+    client.streak += 1
+    client.heldCount += 1
+    remember(client, holder)
     if active == 0 { meter.resume(now: now) }
     active += 1
-    held[holder, default: 0] += 1
+    takenPartCount += partCount(client)
     return .granted
+  }
+
+  private func partCount(_ client: UploadClient) -> Int {
+    dividesSlots && client.isSlow ? 1 : Self.partCount
+  }
+
+  private mutating func remember(_ client: UploadClient, _ holder: PeerID) {
+    if clients[holder] == nil, clients.count >= Self.clientCountMax {
+      clients = clients.filter { $0.value.heldCount > 0 }
+    }
+    clients[holder] = client
   }
 
   private mutating func wait(_ peer: PeerID, now: Instant) {
@@ -71,12 +105,24 @@ package struct UploadGate: Sendable {
   }
 
   /// Gives a slot back after an upload of `byteCount` bytes.
-  package mutating func release(peer: PeerID?, byteCount: Int, duration: Duration, now: Instant) {
+  /// - Parameter isPassedOn: the bytes came no faster than this node received them, which says
+  ///   nothing of the client.
+  package mutating func release(
+    peer: PeerID?, byteCount: Int, duration: Duration, isPassedOn: Bool = false, now: Instant
+  ) {
     let holder = peer ?? .origin
-    guard let count = held[holder], active > 0 else {
+    guard var client = clients[holder], client.heldCount > 0, active > 0 else {
       preconditionFailure("a slot is given back once")
     }
-    held[holder] = count > 1 ? count - 1 : nil
+    uplink.add(byteCount: byteCount, duration: duration, now: now)
+    takenPartCount -= client.heldCount * partCount(client)
+    if !isPassedOn {
+      client.took(byteCount: byteCount, in: duration)
+      client.isSlow = client.byteRate < uplink.byteRate / Double(2 * max(active, slotCount))
+    }
+    client.heldCount -= 1
+    takenPartCount += client.heldCount * partCount(client)
+    clients[holder] = client
     active -= 1
     meter.add(byteCount: byteCount, duration: duration, now: now)
     if active == 0 { meter.pause(now: now) }

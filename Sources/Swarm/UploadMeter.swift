@@ -39,6 +39,65 @@ struct UploadMeter: Sendable {
   }
 }
 
+/// One who is sent something: what it holds, and how fast it takes what it gets.
+struct UploadClient: Sendable {
+  /// More than this is not remembered whole: what counts is the last of it.
+  private static let rememberedByteCount = 1 << 20
+
+  /// Uploads under way.
+  var heldCount = 0
+  /// Granted in a row.
+  var streak = 0
+  /// It takes far less than an equal part of the uplink.
+  var isSlow = false
+  private var byteCount = 0.0
+  private var seconds = 0.0
+
+  /// Of its own uploads, bytes a second; endless when they took no time.
+  var byteRate: Double { seconds > 0 ? byteCount / seconds : .infinity }
+
+  mutating func took(byteCount: Int, in duration: Duration) {
+    self.byteCount += Double(byteCount)
+    seconds += max(0, duration.seconds)
+    guard self.byteCount > Double(Self.rememberedByteCount) else { return }
+    self.byteCount /= 2
+    seconds /= 2
+  }
+}
+
+/// What the uplink has shown to carry: the best of stretches in which much was sent. That of a while
+/// ago fades, as lines change.
+struct UplinkMeter: Sendable {
+  private static let durationMin: Duration = .milliseconds(100)
+  /// What kernels take at once of responses that begin should be a small part of a stretch.
+  private static let byteCountMin = 1 << 20
+  /// In this time it halves, when nothing renews it.
+  private static let memory = 16.0
+
+  /// Bytes a second; 0 when nothing is known.
+  private(set) var byteRate = 0.0
+  private var start: Instant?
+  private var byteCount = 0.0
+
+  /// An upload is over that took `duration`. Of one that began before the stretch, what was sent in
+  /// it counts.
+  mutating func add(byteCount: Int, duration: Duration, now: Instant) {
+    guard let start else {
+      self.start = now
+      return
+    }
+    let elapsed = (now - start).seconds
+    let share = duration.seconds > elapsed ? elapsed / duration.seconds : 1
+    self.byteCount += Double(byteCount) * share
+    guard now - start >= Self.durationMin, self.byteCount >= Double(Self.byteCountMin) else {
+      return
+    }
+    let faded = byteRate * Self.memory / (Self.memory + elapsed)
+    byteRate = max(faded, self.byteCount / elapsed)
+    (self.start, self.byteCount) = (now, 0)
+  }
+}
+
 /// A byte rate with a burst of a tenth of a second, and at least one piece.
 struct TokenBucket: Sendable {
   private let byteRate: Int

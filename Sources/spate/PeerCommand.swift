@@ -31,8 +31,8 @@ struct PeerCommand: ParsableCommand {
   @Option(help: "A label for machines that are near each other: NAME or REGION/NAME.")
   var site = ""
 
-  @Option(help: "Uploads to other peers at a time.")
-  var maxUploads = PeerConfiguration.uploadCountMaxDefault
+  @Option(help: "Uploads to other peers at a time. [default: 5, up to 20 where clients are slow]")
+  var maxUploads: Int?
 
   @Option(help: "Bytes a second to other peers, such as 10MB/s or 100Mbit.")
   var uploadRate: RateArgument?
@@ -49,7 +49,7 @@ struct PeerCommand: ParsableCommand {
   @OptionGroup var log: LogOptions
 
   func validate() throws {
-    guard (1...10_000).contains(maxUploads) else {
+    guard (1...10_000).contains(maxUploads ?? 1) else {
       throw ValidationError("--max-uploads is between 1 and 10000")
     }
     guard site.utf8.count <= Announce.siteByteCountMax else {

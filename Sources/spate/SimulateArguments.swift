@@ -33,6 +33,18 @@ struct ShareAndRate: ExpressibleByArgument {
   }
 }
 
+/// `25Mbit,100Mbit`.
+struct RateList: ExpressibleByArgument {
+  let byteRates: [Int]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false)
+    let rates = parts.compactMap { RateArgument(argument: String($0))?.byteRate }
+    guard rates.count == parts.count else { return nil }
+    byteRates = rates
+  }
+}
+
 /// `2s:5s`: from when, and for how long.
 struct SpanArgument: ExpressibleByArgument {
   let start: Duration

@@ -35,6 +35,12 @@ struct SimulateCommand: ParsableCommand {
   @Option(help: "Each peer's downlink.")
   var down = RateArgument(argument: "100Mbit")!
 
+  @Option(
+    help: ArgumentHelp(
+      "Instead of --up and --down: links of several rates, each those of equally many peers.",
+      valueName: "rate,..."))
+  var rates: RateList?
+
   @Option(help: "The origin's uplink.")
   var originUp = RateArgument(argument: "100Mbit")!
 
@@ -91,6 +97,7 @@ struct SimulateCommand: ParsableCommand {
     plan.peerCount = peers
     plan.upRate = up.byteRate
     plan.downRate = down.byteRate
+    plan.rates = rates?.byteRates ?? []
     places.apply(to: &scenario, &plan)
     faults.apply(to: &scenario, &plan)
     scenario.network.coarsen(peerCount: peers)

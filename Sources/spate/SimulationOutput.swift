@@ -20,6 +20,10 @@ extension SimulationReport {
     text += "bound       \(two(fluidBound)) s\n"
     text += "median      \(two(medianTime)) s, stretch \(three(medianStretch))\n"
     text += "last        \(two(lastTime)) s, stretch \(three(lastStretch))\n"
+    for links in classes {
+      text += "of \(Quantities.describe(byteCount: links.rate))/s  stretch"
+      text += " \(three(links.medianStretch)), last \(three(links.lastStretch))\n"
+    }
     text += "stall       \(two(longestStall)) s at most\n"
     text += "origin      \(three(originCopies)) copies\n"
     text += "first copy  after \(two(firstCopyTime)) s\n"
@@ -49,6 +53,15 @@ extension SimulationReport {
       json.member("last_seconds", lastTime)
       json.member("median_stretch", medianStretch)
       json.member("last_stretch", lastStretch)
+      json.array("classes") { json in
+        for links in classes {
+          json.object { json in
+            json.member("bytes_per_second", links.rate)
+            json.member("median_stretch", links.medianStretch)
+            json.member("last_stretch", links.lastStretch)
+          }
+        }
+      }
       json.member("longest_stall_seconds", longestStall)
       json.member("origin_copies", originCopies)
       json.member("first_copy_seconds", firstCopyTime)

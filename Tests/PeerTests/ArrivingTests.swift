@@ -75,6 +75,11 @@ import Wire
       return question
     }
 
+    /// Somebody who is sent something does not take it now.
+    var isBlocked: Bool {
+      node.runningUploads.values.contains { $0.connection?.isBlocked ?? false }
+    }
+
     var passedOn: Int { node.counters.passedOnBytes.value }
 
     func close() throws {
@@ -253,6 +258,39 @@ import Wire
     place.send(upTo: .max)
     place.loop.run { first.result != nil }
     #expect(try place.result(of: first).body == place.package.piece(0))
+    try place.close()
+  }
+
+  @Test func aClientThatStandsStillLendsItsSlot() throws {
+    let place = try Place(uploadCountMax: 1)
+    place.begin()
+    let still = place.ask(0..<Self.pieceByteCount)
+    still.connection.pauseReading()
+    place.loop.run { place.isBlocked }
+    while place.node.uploads.load.active > 0 { place.node.lendStillSlots() }
+    #expect(place.node.counters.uploads.value == 0)
+    place.send(upTo: .max)
+    let other = place.ask(0..<Self.pieceByteCount, peer: 8)
+    place.loop.run { other.result != nil }
+    #expect(try place.result(of: other).body == place.package.piece(0))
+    still.connection.resumeReading()
+    place.loop.run { still.result != nil }
+    #expect(try place.result(of: still).body == place.package.piece(0))
+    place.loop.run { place.node.runningUploads.isEmpty }
+    #expect(place.node.uploads.load.active == 0)
+    try place.close()
+  }
+
+  /// It takes all there is.
+  @Test func aClientThatWaitsForOurReceiptKeepsItsSlot() throws {
+    let place = try Place(uploadCountMax: 1)
+    let question = place.beginFollowed()
+    place.loop.run { !place.isBlocked }
+    for _ in 0..<8 { place.node.lendStillSlots() }
+    #expect(place.node.uploads.load.active == 1)
+    place.send(upTo: .max)
+    place.loop.run { question.result != nil }
+    #expect(try place.result(of: question).body == place.package.piece(0))
     try place.close()
   }
 

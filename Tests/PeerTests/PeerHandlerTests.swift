@@ -122,6 +122,28 @@ import Wire
     try place.close()
   }
 
+  /// Its response goes on when it takes bytes again.
+  @Test func aClientThatStandsStillLendsItsSlot() throws {
+    let place = try Place(uploadCountMax: 1)
+    let node = place.test.node
+    let still = Question(place.loop, place.endpoint, place.target)
+    still.connection.pauseReading()
+    place.loop.run { node.runningUploads.values.contains { $0.connection?.isBlocked ?? false } }
+    let other = PeerID(high: 2, low: 2)
+    #expect(
+      try place.ask(place.target, range: "bytes=0-9", peer: other).status == .serviceUnavailable)
+    while node.uploads.load.active > 0 { node.lendStillSlots() }
+    #expect(node.counters.uploads.value == 0)
+    #expect(try place.ask(place.target, range: "bytes=0-9", peer: other).status == .partialContent)
+    still.connection.resumeReading()
+    place.loop.run { still.result != nil }
+    #expect(try #require(still.result).get().body == place.package.bytes)
+    place.loop.run { node.runningUploads.isEmpty }
+    #expect(node.uploads.load.active == 0)
+    #expect(node.counters.uploads.value == 0)
+    try place.close()
+  }
+
   @Test func theTreeIsServed() throws {
     let place = try Place(pieces: 0..<1)
     let geometry = place.package.geometry

@@ -42,6 +42,98 @@ import Testing
     #expect(gate.admit(peer: peer(2), now: now) == .granted)
   }
 
+  /// Uploads one after the other, as many at a time as there are slots: whoever is served takes
+  /// 256 KiB at its rate. Returns the moment after.
+  private func serve(
+    _ gate: inout UploadGate, from start: Instant, rates: [Int], rounds: Int
+  ) -> Instant {
+    let byteCount = 256 << 10
+    var clock = start
+    for _ in 0..<rounds {
+      for number in rates.indices {
+        #expect(gate.admit(peer: peer(number), now: clock) == .granted)
+      }
+      let began = clock
+      for (number, rate) in rates.enumerated().sorted(by: { $0.element > $1.element }) {
+        let duration = Duration.nanoseconds(byteCount * 1_000_000_000 / rate)
+        clock = max(clock, began + duration)
+        gate.release(peer: peer(number), byteCount: byteCount, duration: duration, now: clock)
+      }
+    }
+    return clock
+  }
+
+  private func grantedCount(_ gate: inout UploadGate, to numbers: Range<Int>, now: Instant) -> Int {
+    numbers.count { gate.admit(peer: peer($0), now: now) == .granted }
+  }
+
+  /// An uplink of 40 MB a second, and four clients with slow lines.
+  private func mixed(dividesSlots: Bool = true) -> (gate: UploadGate, now: Instant) {
+    var gate = UploadGate(slotCount: 5, dividesSlots: dividesSlots)
+    let fast = Array(repeating: 8_000_000, count: 5)
+    let clock = serve(&gate, from: now, rates: fast, rounds: 20)
+    let slow = Array(repeating: 500_000, count: 4)
+    let end = serve(&gate, from: clock, rates: slow, rounds: 20)
+    return (gate, end)
+  }
+
+  /// They leave a fast uplink nearly idle: they count for one slot.
+  @Test func slowClientsShareASlot() {
+    var (gate, clock) = mixed()
+    #expect(grantedCount(&gate, to: 0..<4, now: clock) == 4)
+    #expect(gate.load.active == 1)
+    #expect(grantedCount(&gate, to: 10..<30, now: clock) == 4)
+    #expect(gate.load.active == 5)
+    for number in 0..<4 {
+      gate.release(peer: peer(number), byteCount: 1, duration: .milliseconds(1), now: clock)
+    }
+    #expect(gate.load.active == 4)
+  }
+
+  @Test func nobodySharesASlotWhereThereIsALimit() {
+    var (gate, clock) = mixed(dividesSlots: false)
+    #expect(grantedCount(&gate, to: 0..<30, now: clock) == 5)
+    #expect(gate.uploadCountMax == 5)
+  }
+
+  /// What a full uplink gives each is its part, though some get twice as much as others.
+  @Test func aFullUplinkIsNotDividedFurther() {
+    var gate = UploadGate(slotCount: 5)
+    let rates = [1_500_000, 2_000_000, 2_500_000, 3_000_000, 3_500_000]
+    let clock = serve(&gate, from: now, rates: rates, rounds: 20)
+    #expect(grantedCount(&gate, to: 0..<30, now: clock) == 5)
+  }
+
+  /// However many it serves: to be one of many is not to be slow.
+  @Test func manyClientsDoNotMakeEachOtherSlow() {
+    var (gate, clock) = mixed()
+    var counts: [Int] = []
+    for _ in 0..<30 {
+      let granted = (0..<30).filter { gate.admit(peer: peer($0), now: clock) == .granted }
+      counts.append(granted.count)
+      // All together have 40 MB a second, and each the same of it.
+      let duration = Duration.nanoseconds((256 << 10) * granted.count * 25)
+      clock = clock + duration
+      for number in granted {
+        gate.release(
+          peer: peer(number), byteCount: 256 << 10, duration: duration, now: clock)
+      }
+    }
+    #expect(counts[0] > 5)
+    #expect(counts.last == 5, "\(counts)")
+  }
+
+  /// What is passed on while it is received comes as fast as that.
+  @Test func whatIsPassedOnMakesNobodySlow() {
+    var gate = UploadGate(slotCount: 1)
+    var clock = serve(&gate, from: now, rates: [40_000_000], rounds: 20)
+    #expect(gate.admit(peer: peer(1), now: clock) == .granted)
+    clock = clock + .seconds(2)
+    gate.release(
+      peer: peer(1), byteCount: 1 << 20, duration: .seconds(2), isPassedOn: true, now: clock)
+    #expect(grantedCount(&gate, to: 1..<4, now: clock) == 1)
+  }
+
   @Test func theRateIsThatOfTheBusyTime() {
     var gate = UploadGate(slotCount: 2)
     _ = gate.admit(peer: peer(1), now: now)
