@@ -64,9 +64,9 @@ final class Node {
   /// Its certificate's fingerprint is our id; nil when we speak plain HTTP among peers.
   private let identity: PeerIdentity?
   /// Made when the first source that speaks TLS is met: most swarms have none.
-  private lazy var peerTLS = makePeerTLS()
+  lazy var peerTLS = makePeerTLS()
   private var handler: PeerHandler?
-  private var control: ClientConnection?
+  var control: ClientConnection?
   private var paused: [ClientConnection] = []
   private var sweepTimer: Timer?
   private var pace = CrowdPace()
@@ -274,19 +274,6 @@ final class Node {
   /// Keeps what must live as long as the node.
   func keep(_ object: AnyObject) { kept.append(object) }
 
-  // MARK: Connections
-
-  /// For bytes of a package of `byteCount`. One of a single piece comes by the connection of the
-  /// announces, which is there: they wait for it no longer than another would take to be made.
-  func connection(
-    to source: PeerID, at address: PeerAddress?, byteCount: Int
-  ) -> ClientConnection? {
-    if source.isOrigin {
-      return byteCount <= Geometry.pieceByteCountMin ? controlConnection() : originConnection()
-    }
-    return address.flatMap { connection(to: $0) }
-  }
-
   private func makePeerTLS() -> TLSClient? {
     do throws(TLSError) {
       return try TLSClient.forPeers()
@@ -295,30 +282,6 @@ final class Node {
       return nil
     }
   }
-
-  /// Nil when it speaks TLS and we cannot.
-  func connection(to address: PeerAddress, isExclusive: Bool = false) -> ClientConnection? {
-    let tls = address.fingerprint == nil ? nil : peerTLS
-    if address.fingerprint != nil, tls == nil { return nil }
-    return pool.connection(
-      to: address.endpoint, host: address.host, tls: tls,
-      expecting: address.fingerprint, isExclusive: isExclusive)
-  }
-
-  func originConnection() -> ClientConnection {
-    pool.connection(to: origin.endpoint, host: origin.url.authority, tls: origin.tls)
-  }
-
-  /// To the origin, for what must not wait behind a run.
-  func controlConnection() -> ClientConnection {
-    if let control, control.isUsable { return control }
-    let fresh = ClientConnection(
-      loop, to: origin.endpoint, host: origin.url.authority, tls: origin.tls)
-    control = fresh
-    return fresh
-  }
-
-  func isControl(_ connection: ClientConnection) -> Bool { connection === control }
 
   private func sweep() {
     sweepTimer?.schedule(after: Self.sweepInterval)

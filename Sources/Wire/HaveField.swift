@@ -38,7 +38,8 @@ package struct HaveField: Hashable, Sendable {
   /// when it is no such value, names a piece the package does not have, or is too long.
   package init(_ bytes: Span<UInt8>, _ range: Range<Int>, pieceCount: Int) throws(WireError) {
     let semicolon = Grammar.firstIndex(of: UInt8(ascii: ";"), in: bytes, range)
-    let gained = try Self.runs(bytes, range.lowerBound..<(semicolon ?? range.upperBound), pieceCount)
+    let gained = try Self.runs(
+      bytes, range.lowerBound..<(semicolon ?? range.upperBound), pieceCount)
     let promised = try semicolon.map { place throws(WireError) in
       try Self.runs(bytes, place + 1..<range.upperBound, pieceCount)
     }

@@ -68,7 +68,7 @@ import Testing
   /// What frozen ones owe at the end comes from others, and some of it from both.
   @Test func aSimulationTellsHowSecondRequestsEnd() {
     var (wonCount, lostCount) = (0, 0)
-    for seed in UInt64(1)...8 {
+    for seed in UInt64(1)...24 {
       var scenario = SimulationScenario.equal(
         count: 10, byteCount: 2 << 20, rate: 12_500_000, seed: seed)
       scenario.peers[0].conduct = .frozen(at: .milliseconds(120))
