@@ -3,6 +3,7 @@ import HTTP
 import Reactor
 import Swarm
 import Transport
+import Wire
 
 /// Connections to the origin and to peers.
 extension Node {
