@@ -28,14 +28,17 @@ extension OriginLoop {
 
   func answerStatus(_ connection: ServerConnection) {
     metrics.count(.status)
-    let tracker = state.tracker.withLock { $0.snapshot() }
+    let now = loop.now
+    let (tracker, states) = state.tracker.withLock {
+      ($0.snapshot(), $0.peerStateCounts(now: now))
+    }
     var json = JSONWriter()
     json.object { json in
       json.member("program", "spate")
       json.member("version", state.configuration.version)
       json.member("role", "origin")
       json.member("publisher", state.configuration.publisher)
-      json.member("uptime_seconds", (loop.now - state.started).seconds)
+      json.member("uptime_seconds", (now - state.started).seconds)
       json.member("is_draining", state.isDraining.load(ordering: .relaxed))
       json.member("loops", state.configuration.loopCount)
       json.member("connections", state.metrics.connectionCount)
@@ -44,7 +47,7 @@ extension OriginLoop {
       json.member("send_bytes_per_second", state.sendByteRate.load(ordering: .relaxed))
       writePolicy(to: &json)
       writeCatalogue(to: &json)
-      writeTracker(tracker, to: &json)
+      writeTracker(tracker, states, to: &json)
     }
     connection.respond(.ok, body: .bytes(json.bytes)) {
       HeadWriter.field(.contentType, ContentType.json, to: &$0)
@@ -109,10 +112,17 @@ extension OriginLoop {
     }
   }
 
-  private func writeTracker(_ tracker: TrackerSnapshot, to json: inout JSONWriter) {
+  private func writeTracker(
+    _ tracker: TrackerSnapshot, _ states: PeerStateCounts, to json: inout JSONWriter
+  ) {
     json.object("tracker") { json in
       json.member("peers", tracker.peerCount)
-      json.member("suspended_peers", tracker.suspendedPeerCount)
+      json.member("away_peers", states.away)
+      json.member("down_peers", states.down)
+      json.member("suspended_peers", states.suspended)
+      json.member("demoted_peers", states.demoted)
+      json.member("slow_peers", states.slow)
+      json.member("busy_peers", states.busy)
       json.member("announces", Int(clamping: tracker.announceCount))
       json.member("complaints", Int(clamping: tracker.complaintCount))
       json.member("source_checks", Int(clamping: tracker.checkCount))

@@ -33,12 +33,16 @@ struct PeerRecord: Keyed {
   private(set) var id: PeerID
   var flags: Flags = []
   private var endorserCount: UInt8 = 0
+  /// The second of the clock in which `servedRate` was measured last, modulo 2^16: 18 hours later
+  /// an old measurement counts as a new one for its term, which does no harm.
+  private var measuredSecond: UInt16 = 0
   private var activeUploadCount: UInt32 = 0
   private var uploadCountMax: UInt32 = 0
   /// The number of its label: see `SiteLabels`.
   var site: UInt32
-  /// Bytes a second of its own responses, as others measured them; 0 when unknown.
-  var servedRate = 0
+  /// Bytes a second of its own responses, as others measured them; 0 when unknown. How old that may
+  /// be is for `isMeasured` to say.
+  private(set) var servedRate = 0
   var endpoint: Endpoint
   /// Told apart from whoever had the same slot before.
   let generation: UInt32
@@ -90,13 +94,26 @@ struct PeerRecord: Keyed {
     flags.remove(.isAway)
   }
 
-  /// It has sent bytes to the reporter, who measured the rate if there were enough.
-  mutating func delivered(_ byteCount: Int, to reporter: UInt32, rate: Int?) {
+  /// It has sent bytes to the reporter, who measured the rate if there were enough. A measurement
+  /// that is older than the term is not what it is doing now: the mean begins anew.
+  mutating func delivered(
+    _ byteCount: Int, to reporter: UInt32, rate: Int?, now: Instant, term: Duration
+  ) {
     servedByteCount &+= byteCount
     guard let rate else { return }
-    servedRate = smoothed(servedRate, rate)
+    servedRate = smoothed(isMeasured(now: now, term: term) ? servedRate : 0, rate)
+    measuredSecond = Self.second(of: now)
     flags.insert(.isProven)
     endorse(reporter)
+  }
+
+  /// Somebody has measured it within the term.
+  func isMeasured(now: Instant, term: Duration) -> Bool {
+    servedRate > 0 && .seconds(Self.second(of: now) &- measuredSecond) < term
+  }
+
+  private static func second(of now: Instant) -> UInt16 {
+    UInt16(truncatingIfNeeded: now.nanoseconds / 1_000_000_000)
   }
 
   func isCalled(_ peer: PeerID) -> Bool { id.high == peer.high && id.low == peer.low }
@@ -123,6 +140,8 @@ struct PeerRecord: Keyed {
   /// No more uploads than it allows.
   var takesUploads: Bool { uploadCountMax > 0 && activeUploadCount <= uploadCountMax }
   var isFull: Bool { activeUploadCount >= uploadCountMax }
+  /// As many uploads as it allows, or more; who allows none is not busy.
+  var isBusy: Bool { uploadCountMax > 0 && isFull }
 
   var siteKey: SiteKey {
     site == SiteLabels.none ? .network(endpoint.address.site) : .label(site)

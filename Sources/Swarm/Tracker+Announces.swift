@@ -77,7 +77,7 @@ extension Tracker {
     tables[tableIndex].take(report.holdings, at: index)
     let deliveries = report.deliveries.span.extracting(first: PackageReport.deliveryCountMax)
     for index in deliveries.indices {
-      take(deliveries[index], hash: named.next(), from: slot, tableIndex: tableIndex)
+      take(deliveries[index], hash: named.next(), from: slot, tableIndex: tableIndex, now: now)
     }
     for complaint in report.complaints.prefix(PackageReport.complaintCountMax) {
       take(complaint, from: slot, tableIndex: tableIndex, now: now)

@@ -186,13 +186,8 @@ extension Tracker {
     let index = Int(slot)
     guard peers[index].takesUploads else { return nil }
     var rank: UInt64 = 0
-    if peers[index].flags.contains(.isMarked), let marks = marks[slot],
-      marks.demotedUntil > now
-    {
-      rank |= 32
-    }
-    let rate = peers[index].servedRate
-    if rate > 0, rate < servedRate / 4 { rank |= 16 }
+    if isDemoted(slot, now: now) { rank |= 32 }
+    if isSlow(slot, now: now) { rank |= 16 }
     if peers[index].isFull { rank |= 8 }
     if !peers[index].isNear(place) {
       rank |= Self.farRank
@@ -200,6 +195,18 @@ extension Tracker {
     }
     if isEmpty { rank |= 1 }
     return rank
+  }
+
+  func isDemoted(_ slot: UInt32, now: Instant) -> Bool {
+    guard peers[Int(slot)].flags.contains(.isMarked), let marks = marks[slot] else { return false }
+    return marks.demotedUntil > now
+  }
+
+  /// It sends less than a quarter of the mean. In a swarm too large to name all, a slow peer is not
+  /// named, so nobody would ever measure it again: what was measured counts for a term only.
+  func isSlow(_ slot: UInt32, now: Instant) -> Bool {
+    peers[Int(slot)].servedRate < servedRate / 4
+      && peers[Int(slot)].isMeasured(now: now, term: limits.measurementTerm)
   }
 
   /// Calls `body` with the keys of those to be named. A quarter of a full list is for the far.

@@ -5,7 +5,7 @@ extension Tracker {
   /// What arrived says more of a line than what was handed to a kernel, so the origin's own
   /// responses are measured at their other end too.
   mutating func take(
-    _ delivery: Delivery, hash: UInt64, from reporter: UInt32, tableIndex: Int
+    _ delivery: Delivery, hash: UInt64, from reporter: UInt32, tableIndex: Int, now: Instant
   ) {
     let rate = byteRate(byteCount: delivery.byteCount, duration: delivery.duration)
     if delivery.source.isOrigin {
@@ -16,7 +16,8 @@ extension Tracker {
     guard let slot = slot(of: delivery.source, hash: hash), slot != reporter else { return }
     // For the lists of the most used: nothing is decided by it.
     let byteCount = min(delivery.byteCount, tables[tableIndex].geometry.byteCount)
-    peers[Int(slot)].delivered(byteCount, to: reporter, rate: rate)
+    peers[Int(slot)].delivered(
+      byteCount, to: reporter, rate: rate, now: now, term: limits.measurementTerm)
     if let rate {
       if !peers[Int(slot)].flags.isDisjoint(with: [.isMarked, .isDown]) { raise(slot) }
       servedRate = smoothed(servedRate, rate)

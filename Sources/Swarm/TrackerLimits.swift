@@ -49,6 +49,10 @@ package struct TrackerLimits: Hashable, Sendable {
   package var corruptPenalty: Duration = .seconds(600)
   /// Last in the referrals after being called dead or stalled.
   package var demotionTime: Duration = .seconds(10)
+  /// How long a peer is ranked by the speed that others measured of it, without a delivery that
+  /// measures it again: then it is named like one that nobody has measured. Whole seconds, below the
+  /// 2^16 that `PeerRecord` tells apart.
+  package var measurementTerm: Duration = .seconds(60)
   /// Sites that must call a peer dead before it is believed without asking the peer.
   package var deadReportCountMax = 3
   /// The shell asks peers that others complain of: see `Tracker.takeCheck`.

@@ -24,6 +24,22 @@ package struct TrackerSnapshot: Hashable, Sendable {
   }
 }
 
+/// How many peers are kept back, and why. A peer may be counted under several.
+package struct PeerStateCounts: Hashable, Sendable {
+  /// Its last kept connection has ended, and it has not spoken since.
+  package var away = 0
+  /// The origin could not reach it, or enough sites called it dead.
+  package var down = 0
+  /// Found to send corrupt pieces.
+  package var suspended = 0
+  /// Called dead or stalled a moment ago: named last.
+  package var demoted = 0
+  /// Sends less than a quarter of the mean, as measured lately: named late.
+  package var slow = 0
+  /// At its upload limit or above it.
+  package var busy = 0
+}
+
 /// How much one peer has done for others.
 package struct PeerUse: Hashable, Sendable {
   package var peer: PeerID
@@ -77,6 +93,21 @@ extension Tracker {
     snapshot.peerByteCount = peerByteCount
     if listsUse { snapshot.mostUsedPeers = mostUsedPeers() }
     return snapshot
+  }
+
+  /// Looks at every peer once.
+  package func peerStateCounts(now: Instant) -> PeerStateCounts {
+    var counts = PeerStateCounts()
+    for index in peers.indices where peers[index].isPresent {
+      let flags = peers[index].flags
+      if flags.contains(.isAway) { counts.away += 1 }
+      if flags.contains(.isDown) { counts.down += 1 }
+      if flags.contains(.isSuspended) { counts.suspended += 1 }
+      if isDemoted(UInt32(index), now: now) { counts.demoted += 1 }
+      if isSlow(UInt32(index), now: now) { counts.slow += 1 }
+      if peers[index].isBusy { counts.busy += 1 }
+    }
+    return counts
   }
 
   private static let mostUsedCountMax = 10

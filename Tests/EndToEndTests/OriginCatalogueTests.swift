@@ -134,6 +134,11 @@ extension EndToEnd {
       #expect(status["sent_content_bytes"] as? Int == Self.byteCount)
       let packages = try #require(status["packages"] as? [[String: Any]])
       #expect(packages.contains { $0["id"] as? String == id })
+      let tracker = try #require(status["tracker"] as? [String: Any])
+      #expect(tracker["peers"] as? Int == 1)
+      for state in ["away", "down", "suspended", "demoted", "slow", "busy"] {
+        #expect(tracker["\(state)_peers"] as? Int == 0)
+      }
       let own = try peer.ask("/-/status").json()
       let held = try #require(own["packages"] as? [[String: Any]])
       #expect(held.contains { $0["id"] as? String == id })
