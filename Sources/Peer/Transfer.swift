@@ -50,6 +50,8 @@ final class Transfer {
   private var observers: [ObjectIdentifier: any TransferObserver] = [:]
   private var wanted: [ObjectIdentifier: PieceRun] = [:]
   private var isInUse = false
+  /// The cache took no piece since then: all in it is in use.
+  private var fullSince: Instant?
   private var toldHedges = HedgeOutcomes()
   private var timer: Timer?
 
@@ -253,13 +255,30 @@ final class Transfer {
     tally.add(byteCount: byteCount, from: source)
     node.counters.verified(byteCount: byteCount, fromOrigin: source.isOrigin)
     haveFeed.gained(PieceRun(piece))
+    fullSince = nil
   }
+
+  private func isFullForAMoment() -> Bool {
+    let since = fullSince ?? node.loop.now
+    fullSince = since
+    return node.loop.now - since < Self.roomPatience
+  }
+
+  /// How long a cache may be full of what is in use before a download fails by it, and how long a
+  /// piece waits before it is asked for again.
+  private static let roomPatience = Duration.seconds(5)
+  private static let roomDelay = Duration.milliseconds(50)
 
   private func notStored(_ error: StorageError, _ piece: PieceIndex, _ request: RequestID) {
     switch error {
     case .incomplete, .contradicted:
       // Two requests brought the same piece; it is simply asked for again.
       feed(.rejected(piece, request, culprit: nil))
+    case .limitReached where isFullForAMoment():
+      // What readers are sent and what the index does not have yet makes room soon.
+      node.after(Self.roomDelay) { [weak self] in
+        self?.feed(.rejected(piece, request, culprit: nil))
+      }
     case .diskFull, .limitReached, .inUse, .foreignDatabase, .damagedDatabase, .database, .file,
       .mismatched, .discarded, .closed, .unfinished:
       fail(error.asPeerError)
@@ -375,21 +394,5 @@ final class Transfer {
     node.log.error("download failed: \(error)", metadata: ["package": "\(stored.id)"])
     for observer in Array(observers.values) { observer.transferFailed(self, error) }
     node.ended(self)
-  }
-}
-
-/// Verified bytes by where they came from.
-struct TransferTally: Equatable, Sendable {
-  private(set) var fromOriginByteCount = 0
-  private(set) var fromPeersByteCount = 0
-  var byteCount: Int { fromOriginByteCount + fromPeersByteCount }
-  var rejectedPieceCount = 0
-
-  mutating func add(byteCount: Int, from source: PeerID) {
-    if source.isOrigin {
-      fromOriginByteCount += byteCount
-    } else {
-      fromPeersByteCount += byteCount
-    }
   }
 }
