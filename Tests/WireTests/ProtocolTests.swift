@@ -126,6 +126,7 @@ import Testing
       "PackageReferral.suspendedCountMax": PackageReferral.suspendedCountMax,
       "TreeSlice.nodeCountMax": TreeSlice.nodeCountMax,
       "HaveFrame.payloadByteCountMax": HaveFrame.payloadByteCountMax,
+      "HaveField.runCountMax": HaveField.runCountMax,
       "Geometry.pieceCountMax": Geometry.pieceCountMax,
       "JSONValue.byteCountMax": JSONValue.byteCountMax,
       "JSONValue.depthMax": JSONValue.depthMax,
