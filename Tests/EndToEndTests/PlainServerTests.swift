@@ -72,14 +72,15 @@ extension EndToEnd {
       #expect(server.partCount == 1)
     }
 
-    /// Sizes of the files in a directory that is perhaps not there yet.
+    /// Size of the largest file in a directory that is perhaps not there yet: beside what came lie
+    /// small ones that say what it is.
     private func storedByteCount(_ directory: String) throws -> Int {
       let manager = FileManager.default
       let names = (try? manager.contentsOfDirectory(atPath: folder[directory])) ?? []
-      return try names.reduce(0) { sum, name in
+      return try names.reduce(0) { most, name in
         let attributes = try manager.attributesOfItem(atPath: folder["\(directory)/\(name)"])
         let isFile = attributes[.type] as? FileAttributeType == .typeRegular
-        return sum + (isFile ? attributes[.size] as? Int ?? 0 : 0)
+        return max(most, isFile ? attributes[.size] as? Int ?? 0 : 0)
       }
     }
   }
