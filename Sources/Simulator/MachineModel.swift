@@ -1,20 +1,11 @@
-import Swarm
-
 /// What a machine of the swarm costs beside its links: when its loop comes to what has happened, and
 /// when what it received counts as held. Each default is a named constant of the real node, or was
 /// measured as said.
 package struct MachineModel: Hashable, Sendable {
   // MARK: The loop
 
-  /// In a crowd turns begin some time apart (`EventLoop.gatheringTime`), by how fast bytes come: the
-  /// time of so many of them, within bounds. As `CrowdPace` has it.
-  package var turnByteCount = 112 << 10
-  package var turnTimes: ClosedRange<Duration> = .milliseconds(5)...(.milliseconds(30))
-  /// Those it follows and those who follow it that make a crowd.
-  package var crowdNeighbourCountMin = 8
-  /// Bytes a second above which turns are not kept apart.
-  package var crowdByteRateMax = 32 << 20
-  /// How often a node looks at its pace (`Node.sweepInterval`): in its first second it has none.
+  /// How often a node looks at its pace (`CrowdPace`, `Node.sweepInterval`): in its first second it
+  /// has none.
   package var paceInterval: Duration = .seconds(1)
   /// What both ends take for a request or an announce and its answer. Measured: 16 KiB over loopback,
   /// one request at a time on a kept connection.
@@ -45,11 +36,4 @@ package struct MachineModel: Hashable, Sendable {
   package var openingRoundTripCount = 3
 
   package init() {}
-
-  /// From one turn to the next of a node that gains so many bytes a second.
-  func turnTime(byteRate: Int, neighbourCount: Int) -> Duration {
-    let isCrowd = neighbourCount >= crowdNeighbourCountMin
-    guard isCrowd, byteRate > 0, byteRate <= crowdByteRateMax else { return .zero }
-    return NewsPace.interval(of: turnByteCount, byteRate: byteRate, within: turnTimes)
-  }
 }

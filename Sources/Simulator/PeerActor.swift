@@ -27,10 +27,8 @@ struct PeerActor: Sendable {
   var feed = NewsFeed()
   /// When its next turn will be taken.
   var plannedNews: Instant?
-  var newsInterval = NewsPace.turnInterval(byteRate: 0)
+  var pace = CrowdPace()
   var turns = LoopTurns()
-  /// Verified when the pace was last looked at.
-  var pacedByteCount = 0
   var index: IndexTurns
   var contacts: [Contact] = []
   /// Connections on which it is the server.

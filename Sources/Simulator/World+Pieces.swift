@@ -59,7 +59,8 @@ extension World {
   }
 
   private mutating func scheduleNews(_ index: Int) {
-    guard let delay = peers[index].feed.delay(now: now, interval: peers[index].newsInterval) else {
+    guard let delay = peers[index].feed.delay(now: now, interval: peers[index].pace.newsInterval)
+    else {
       return
     }
     let due = now + delay
@@ -74,7 +75,7 @@ extension World {
     peers[index].plannedNews = nil
     guard peers[index].life == .up else { return }
     let delay = model.latency + uplinkQueue(index)
-    let interval = peers[index].newsInterval
+    let interval = peers[index].pace.newsInterval
     for message in peers[index].feed.takeTurn(now: now, interval: interval) {
       schedule(.news(from: index, message), after: delay)
     }

@@ -43,13 +43,9 @@ extension World {
     schedule(.paces(index), after: machine.paceInterval)
     let total = min(
       peers[index].proven.count * geometry.pieceByteCount, geometry.byteCount)
-    let seconds = machine.paceInterval.seconds
-    let rate = Int(Double(total - peers[index].pacedByteCount) / seconds)
-    peers[index].pacedByteCount = total
-    peers[index].newsInterval = NewsPace.turnInterval(byteRate: rate)
-    let neighbourCount =
-      peers[index].download.followed.count + peers[index].feed.followerCount
-    peers[index].turns.interval = machine.turnTime(
-      byteRate: rate, neighbourCount: neighbourCount)
+    peers[index].pace.note(
+      total: total,
+      neighbourCount: peers[index].download.followed.count + peers[index].feed.followerCount)
+    peers[index].turns.interval = peers[index].pace.gatheringTime
   }
 }

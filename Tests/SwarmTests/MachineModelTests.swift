@@ -33,16 +33,6 @@ import Testing
     #expect(turns.comesAtOnce(now: next + .milliseconds(9)) == false)
   }
 
-  @Test func turnsFollowTheRateOfACrowd() {
-    let machine = MachineModel()
-    #expect(machine.turnTime(byteRate: 5_000_000, neighbourCount: 7) == .zero)
-    #expect(machine.turnTime(byteRate: 0, neighbourCount: 8) == .zero)
-    #expect(machine.turnTime(byteRate: 64 << 20, neighbourCount: 8) == .zero)
-    #expect(machine.turnTime(byteRate: 25_000_000, neighbourCount: 8) == .milliseconds(5))
-    #expect(machine.turnTime(byteRate: 11_468_800, neighbourCount: 8) == .milliseconds(10))
-    #expect(machine.turnTime(byteRate: 1_000_000, neighbourCount: 8) == .milliseconds(30))
-  }
-
   private func piece(_ number: Int) -> IndexTurns.Piece {
     IndexTurns.Piece(piece: PieceIndex(number), request: RequestID(UInt64(number)))
   }

@@ -17,6 +17,12 @@ import Testing
     return feed
   }
 
+  private func aside(
+    _ feed: inout NewsFeed, for follower: Int32, _ now: Instant
+  ) -> NewsFeed.Aside? {
+    feed.takeAside(for: follower, now: now)
+  }
+
   private func turn(_ feed: inout NewsFeed, _ milliseconds: Int) -> [[Int32]] {
     feed.takeTurn(now: at(milliseconds), interval: Self.interval).map(\.followers)
   }
@@ -34,30 +40,23 @@ import Testing
     let second = feed.takeTurn(now: at(20), interval: Self.interval)
     #expect(second.map(\.followers) == [[4], [0, 1, 2]])
     #expect(second.map(\.news) == [[gained(7), promised(8)], [promised(8)]])
-    let told9 = turn(&feed, 40)
-    #expect(told9 == [[3]])
+    #expect(turn(&feed, 40) == [[3]])
     #expect(feed.isUpToDate)
     #expect(feed.delay(now: at(40), interval: Self.interval) == nil)
-    let told10 = turn(&feed, 60)
-    #expect(told10.isEmpty)
+    #expect(turn(&feed, 60).isEmpty)
   }
 
   @Test func nobodyHearsAgainBeforeARoundIsOver() {
     var feed = feed(followers: 0..<8)
     feed.note(gained(0))
-    let told11 = turn(&feed, 0)
-    #expect(told11 == [[0, 1, 2, 3]])
-    let told12 = turn(&feed, 20)
-    #expect(told12 == [[4, 5, 6, 7]])
+    #expect(turn(&feed, 0) == [[0, 1, 2, 3]])
+    #expect(turn(&feed, 20) == [[4, 5, 6, 7]])
     feed.note(gained(1))
     // Two turns of four are a round.
     #expect(feed.delay(now: at(30), interval: Self.interval) == .milliseconds(10))
-    let told13 = turn(&feed, 40)
-    #expect(told13 == [[0, 1, 2, 3]])
-    let told14 = turn(&feed, 50)
-    #expect(told14.isEmpty)
-    let told15 = turn(&feed, 60)
-    #expect(told15 == [[4, 5, 6, 7]])
+    #expect(turn(&feed, 40) == [[0, 1, 2, 3]])
+    #expect(turn(&feed, 50).isEmpty)
+    #expect(turn(&feed, 60) == [[4, 5, 6, 7]])
   }
 
   @Test func whoCameLaterHearsNothingOld() {
@@ -67,19 +66,16 @@ import Testing
     feed.add(0)
     feed.note(gained(2))
     feed.add(1)
-    let told16 = turn(&feed, 0)
-    #expect(told16 == [[0]])
+    #expect(turn(&feed, 0) == [[0]])
   }
 
   @Test func whoLeavesTakesNobodysTurn() {
     var feed = feed(followers: 0..<8)
     feed.note(gained(3))
-    let told17 = turn(&feed, 0)
-    #expect(told17 == [[0, 1, 2, 3]])
+    #expect(turn(&feed, 0) == [[0, 1, 2, 3]])
     feed.remove(0)
     feed.remove(7)
-    let told18 = turn(&feed, 20)
-    #expect(told18 == [[4, 5, 6]])
+    #expect(turn(&feed, 20) == [[4, 5, 6]])
     #expect(feed.isUpToDate)
   }
 
@@ -89,33 +85,26 @@ import Testing
     var feed = feed(followers: 0..<2)
     for piece in [9, 4, 5, 4] { feed.note(gained(piece)) }
     feed.note(promised(11))
-    let said = feed.takeAside(for: 1, now: at(0))
-    let aside = try #require(said)
-    #expect(aside.gained == [PieceRun(first: PieceIndex(4), count: 2)] + runs(9))
-    #expect(aside.promised == runs(11))
-    let said1 = feed.takeAside(for: 1, now: at(1))
-    #expect(said1 == nil)
-    let said2 = feed.takeAside(for: 7, now: at(1))
-    #expect(said2 == nil)
+    let said = try #require(aside(&feed, for: 1, at(0)))
+    #expect(said.gained == [PieceRun(first: PieceIndex(4), count: 2)] + runs(9))
+    #expect(said.promised == runs(11))
+    #expect(aside(&feed, for: 1, at(1)) == nil)
+    #expect(aside(&feed, for: 7, at(1)) == nil)
     // The stream need not tell it now.
-    let told19 = turn(&feed, 2)
-    #expect(told19 == [[0]])
+    #expect(turn(&feed, 2) == [[0]])
     feed.note(gained(12))
-    let said3 = feed.takeAside(for: 1, now: at(3))
-    #expect(said3?.gained == runs(12))
+    #expect(aside(&feed, for: 1, at(3))?.gained == runs(12))
   }
 
   @Test func theStreamRepeatsWhatWasSaidBesideIt() {
     var feed = feed(followers: 0..<1)
     feed.note(gained(4))
-    let said4 = feed.takeAside(for: 0, now: at(100))
-    #expect(said4 != nil)
+    #expect(aside(&feed, for: 0, at(100)) != nil)
     #expect(!feed.isUpToDate)
     #expect(feed.delay(now: at(600), interval: Self.interval) == .milliseconds(1_500))
     #expect(turn(&feed, 2_099).isEmpty)
     feed.note(gained(5))
-    let said5 = feed.takeAside(for: 0, now: at(2_099))
-    #expect(said5 != nil)
+    #expect(aside(&feed, for: 0, at(2_099)) != nil)
     let told = feed.takeTurn(now: at(2_100), interval: Self.interval)
     #expect(told.map(\.news) == [[gained(4), gained(5)]])
     #expect(feed.isUpToDate)
@@ -125,21 +114,16 @@ import Testing
     var feed = feed(followers: 0..<1)
     feed.note(gained(4))
     feed.note(.evicted(PieceRun(PieceIndex(4))))
-    let said6 = feed.takeAside(for: 0, now: at(0))
-    #expect(said6 == nil)
-    let told20 = turn(&feed, 0)
-    #expect(told20 == [[0]])
+    #expect(aside(&feed, for: 0, at(0)) == nil)
+    #expect(turn(&feed, 0) == [[0]])
     feed.note(gained(4))
-    let said7 = feed.takeAside(for: 0, now: at(1))
-    #expect(said7 != nil)
+    #expect(aside(&feed, for: 0, at(1)) != nil)
   }
 
   @Test func tooMuchIsLeftToTheStream() {
     var feed = feed(followers: 0..<1)
     for piece in 0...NewsFeed.asideRunCountMax { feed.note(gained(2 * piece)) }
-    let said8 = feed.takeAside(for: 0, now: at(0))
-    #expect(said8 == nil)
-    let told21 = turn(&feed, 0)
-    #expect(told21 == [[0]])
+    #expect(aside(&feed, for: 0, at(0)) == nil)
+    #expect(turn(&feed, 0) == [[0]])
   }
 }

@@ -2,8 +2,6 @@ import Content
 import Swarm
 import Testing
 
-@testable import Peer
-
 /// How much a node gathers, by how fast bytes come.
 struct CrowdPaceTests {
   private func pace(byteRate: Int, neighbourCount: Int = 20) -> CrowdPace {
@@ -29,5 +27,14 @@ struct CrowdPaceTests {
   @Test func newsKeepThePaceOfTheBytes() {
     #expect(pace(byteRate: 6_144_000).newsInterval == .milliseconds(40))
     #expect(pace(byteRate: 0).newsInterval == NewsPace.turnIntervals.lowerBound)
+  }
+
+  @Test func turnsFollowTheRateOfACrowd() {
+    #expect(CrowdPace.gatheringTime(byteRate: 5_000_000, neighbourCount: 7) == .zero)
+    #expect(CrowdPace.gatheringTime(byteRate: 0, neighbourCount: 8) == .zero)
+    #expect(CrowdPace.gatheringTime(byteRate: 64 << 20, neighbourCount: 8) == .zero)
+    #expect(CrowdPace.gatheringTime(byteRate: 25_000_000, neighbourCount: 8) == .milliseconds(5))
+    #expect(CrowdPace.gatheringTime(byteRate: 11_468_800, neighbourCount: 8) == .milliseconds(10))
+    #expect(CrowdPace.gatheringTime(byteRate: 1_000_000, neighbourCount: 8) == .milliseconds(30))
   }
 }
